@@ -1,0 +1,49 @@
+"""What every 3D encoder gives: tokens with a grid, and a pyramid of feature maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..types import Shape3
+
+
+@dataclass(frozen=True)
+class EncoderOutput:
+    """Features of a batch of volumes.
+
+    Attributes:
+        tokens: ``(b, n, c)``; token order is C order of ``grid``.
+        grid: Tokens along x, y, z; their product is n.
+        pyramid: Feature maps from fine to coarse, each ``(b, c_i, x_i, y_i, z_i)``; may be empty.
+    """
+
+    tokens: Float[Tensor, "b n c"]
+    grid: Shape3
+    pyramid: tuple[Float[Tensor, "b _ _ _ _"], ...] = ()
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """The protocol: a module with ``embed_dim`` whose call maps volumes to :class:`EncoderOutput`."""
+
+    embed_dim: int
+
+    def __call__(self, volume: Float[Tensor, "b 1 x y z"]) -> EncoderOutput:
+        """Encodes volumes with intensities in [0, 1]."""
+        ...
+
+
+def token_positions(grid: Shape3, device: torch.device | None = None) -> Float[Tensor, "n 3"]:
+    """Returns the centres of tokens as relative positions along x, y, z, each in (0, 1).
+
+    Example:
+        >>> token_positions((1, 1, 2)).tolist()
+        [[0.5, 0.5, 0.25], [0.5, 0.5, 0.75]]
+    """
+    axes = [(torch.arange(size, device=device) + 0.5) / size for size in grid]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 3)

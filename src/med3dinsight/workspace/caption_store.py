@@ -1,0 +1,93 @@
+"""The caption ledger: which slices there are, and which text each captioner gave them.
+
+One SQLite file in WAL mode. A text is durable when :meth:`CaptionStore.add` returns, so a kill
+loses at most the texts of the call in work.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..errors import WorkspaceError
+from ..records import Crop, SliceRef
+from ..types import Plane
+from .files import disk_errors
+
+LEDGER = "ledger.sqlite"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS slices (
+  row INTEGER PRIMARY KEY, key TEXT UNIQUE NOT NULL, case_id TEXT NOT NULL,
+  x INTEGER NOT NULL, y INTEGER NOT NULL, z INTEGER NOT NULL, size INTEGER NOT NULL,
+  plane INTEGER NOT NULL, idx INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS captions (
+  captioner TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (captioner, key)
+) WITHOUT ROWID;
+"""
+
+
+class CaptionStore:
+    """The ledger of one workspace.
+
+    Args:
+        folder: The workspace's ``captions`` folder.
+        create: Make it where it does not exist.
+
+    Raises:
+        WorkspaceError: There is no ledger, or the file is damaged.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = False) -> None:
+        path = folder / LEDGER
+        if not path.exists() and not create:
+            raise WorkspaceError(f"no captions in {folder}", "run `med3dinsight caption` first")
+        with disk_errors(path):
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._database = sqlite3.connect(path, timeout=30)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise WorkspaceError(f"{path} is damaged: {error}", "remove it with `clean WORK captions` and caption again") from None
+
+    def __enter__(self) -> CaptionStore:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._database.close()
+
+    def replace_slices(self, slices: Iterable[SliceRef]) -> None:
+        """Sets the slice table; captions of slices that stay are kept."""
+        rows = [
+            (number, ref.key, ref.crop.case, *ref.crop.origin, ref.crop.size, int(ref.plane), ref.index)
+            for number, ref in enumerate(slices)
+        ]
+        with self._database:
+            self._database.execute("DELETE FROM slices")
+            self._database.executemany("INSERT INTO slices VALUES (?,?,?,?,?,?,?,?,?)", rows)
+
+    def slices(self) -> list[SliceRef]:
+        """Returns all slices in the order of the table; row numbers index the feature files."""
+        rows = self._database.execute("SELECT case_id, x, y, z, size, plane, idx FROM slices ORDER BY row")
+        return [SliceRef(Crop(case, (x, y, z), size), Plane(plane), index) for case, x, y, z, size, plane, index in rows]
+
+    def add(self, captioner: str, texts: Iterable[tuple[str, str]]) -> None:
+        """Stores ``(slice key, text)`` pairs of a captioner in one durable transaction."""
+        with self._database:
+            self._database.executemany(
+                "INSERT OR REPLACE INTO captions VALUES (?,?,?)", ((captioner, key, text) for key, text in texts)
+            )
+
+    def texts(self, captioner: str) -> dict[str, str]:
+        """Returns ``{slice key: text}`` of a captioner."""
+        return dict(self._database.execute("SELECT key, text FROM captions WHERE captioner = ?", (captioner,)))
+
+    def captioners(self) -> list[str]:
+        """Returns the names of captioners that have left texts."""
+        return [name for (name,) in self._database.execute("SELECT DISTINCT captioner FROM captions ORDER BY 1")]

@@ -1,0 +1,76 @@
+"""2D features, one row a slice, memoised once in fp16: ``features/TOWERS/{image,text-CAPTIONER}.npy``.
+
+A file is filled in fixed chunks of rows in the order of the ledger's slice table, so that the same
+rows are always computed together and a run that was killed ends with the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import WorkspaceError
+from ..types import Progress, silent
+from .files import disk_errors, read_json, sync, write_json
+
+CHUNK_ROWS = 256
+
+
+def fill(
+    path: Path,
+    rows: int,
+    width: int,
+    identity: str,
+    compute: Callable[[int, int], NDArray[np.float32]],
+    progress: Progress = silent,
+) -> None:
+    """Computes a feature file chunk by chunk; goes on where an earlier call was stopped.
+
+    Args:
+        path: The ``.npy`` file to write, ``(rows, width)`` fp16.
+        rows: Number of slices.
+        width: Feature width.
+        identity: Fingerprint of what is computed; a file of another identity is started anew.
+        compute: ``(first, last) -> (last - first, width)`` features of those rows.
+        progress: Told the rows done.
+    """
+    state_path = path.with_suffix(".json")
+    state = {"identity": identity, "done": 0, "rows": rows, "width": width}
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and state_path.exists():
+            earlier = read_json(state_path)
+            if {**earlier, "done": 0} == state:
+                state = earlier
+        if state["done"] == 0:
+            np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(rows, width)).flush()
+            write_json(state_path, state)
+        target = np.lib.format.open_memmap(path, mode="r+")
+        done = int(state["done"])
+        progress(done, rows)
+        for first in range(done, rows, CHUNK_ROWS):
+            last = min(first + CHUNK_ROWS, rows)
+            target[first:last] = compute(first, last).astype(np.float16)
+            target.flush()
+            sync(path)
+            write_json(state_path, {**state, "done": last})
+            progress(last, rows)
+
+
+def read(path: Path) -> NDArray[np.float16]:
+    """Opens a complete feature file read-only, ``(rows, width)`` fp16.
+
+    Raises:
+        WorkspaceError: The file is missing or was not filled to its end.
+    """
+    state_path = path.with_suffix(".json")
+    if not path.exists() or not state_path.exists():
+        raise WorkspaceError(f"no features at {path}", "run `med3dinsight embed` first")
+    state = read_json(state_path)
+    if state["done"] != state["rows"]:
+        raise WorkspaceError(f"{path} holds {state['done']} of {state['rows']} rows", "run `med3dinsight embed` again; it goes on where it stopped")
+    array: NDArray[np.float16] = np.load(path, mmap_mode="r")
+    return array

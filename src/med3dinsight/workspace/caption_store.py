@@ -50,7 +50,9 @@ class CaptionStore:
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
-            raise WorkspaceError(f"{path} is damaged: {error}", "remove it with `clean WORK captions` and caption again") from None
+            raise WorkspaceError(
+                f"{path} is damaged: {error}", "remove it with `clean WORK captions` and caption again"
+            ) from None
 
     def __enter__(self) -> CaptionStore:
         return self
@@ -75,7 +77,9 @@ class CaptionStore:
     def slices(self) -> list[SliceRef]:
         """Returns all slices in the order of the table; row numbers index the feature files."""
         rows = self._database.execute("SELECT case_id, x, y, z, size, plane, idx FROM slices ORDER BY row")
-        return [SliceRef(Crop(case, (x, y, z), size), Plane(plane), index) for case, x, y, z, size, plane, index in rows]
+        return [
+            SliceRef(Crop(case, (x, y, z), size), Plane(plane), index) for case, x, y, z, size, plane, index in rows
+        ]
 
     def add(self, captioner: str, texts: Iterable[tuple[str, str]]) -> None:
         """Stores ``(slice key, text)`` pairs of a captioner in one durable transaction."""

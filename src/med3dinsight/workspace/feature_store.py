@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def fill(
         progress: Told the rows done.
     """
     state_path = path.with_suffix(".json")
-    state = {"identity": identity, "done": 0, "rows": rows, "width": width}
+    state: dict[str, Any] = {"identity": identity, "done": 0, "rows": rows, "width": width}
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and state_path.exists():
@@ -71,6 +72,9 @@ def read(path: Path) -> NDArray[np.float16]:
         raise WorkspaceError(f"no features at {path}", "run `med3dinsight embed` first")
     state = read_json(state_path)
     if state["done"] != state["rows"]:
-        raise WorkspaceError(f"{path} holds {state['done']} of {state['rows']} rows", "run `med3dinsight embed` again; it goes on where it stopped")
+        raise WorkspaceError(
+            f"{path} holds {state['done']} of {state['rows']} rows",
+            "run `med3dinsight embed` again; it goes on where it stopped",
+        )
     array: NDArray[np.float16] = np.load(path, mmap_mode="r")
     return array

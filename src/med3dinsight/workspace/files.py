@@ -26,9 +26,14 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(f"no space left on the disk while writing {path}", "free some space and run the same command again; it goes on where it stopped") from None
+            raise DiskFullError(
+                f"no space left on the disk while writing {path}",
+                "free some space and run the same command again; it goes on where it stopped",
+            ) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise WorkspaceError(f"cannot write {path}: {error.strerror}", "choose a folder that you may write to") from None
+            raise WorkspaceError(
+                f"cannot write {path}: {error.strerror}", "choose a folder that you may write to"
+            ) from None
         raise
 
 
@@ -81,6 +86,10 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise WorkspaceError(f"{path} is missing", "run the stage that writes it first; `status` shows what is done") from None
+        raise WorkspaceError(
+            f"{path} is missing", "run the stage that writes it first; `status` shows what is done"
+        ) from None
     except json.JSONDecodeError as error:
-        raise WorkspaceError(f"{path} is damaged: {error}", "remove that stage's output with `clean` and run it again") from None
+        raise WorkspaceError(
+            f"{path} is damaged: {error}", "remove that stage's output with `clean` and run it again"
+        ) from None

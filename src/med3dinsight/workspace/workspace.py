@@ -44,7 +44,10 @@ class Workspace:
             self._make(marker, create)
         version = read_json(marker).get("format_version")
         if version != FORMAT_VERSION:
-            raise WorkspaceError(f"{self.root} has workspace format {version}; this version reads {FORMAT_VERSION}", "use the version of med3dinsight that wrote it, or another folder")
+            raise WorkspaceError(
+                f"{self.root} has workspace format {version}; this version reads {FORMAT_VERSION}",
+                "use the version of med3dinsight that wrote it, or another folder",
+            )
 
     def _make(self, marker: Path, create: bool) -> None:
         if not create:
@@ -108,7 +111,9 @@ class Workspace:
         """
         record = read_record(folder)
         if record is None:
-            raise WorkspaceError(f"{folder.relative_to(self.root)} is not complete in {self.root}", f"run `med3dinsight {verb}` first")
+            raise WorkspaceError(
+                f"{folder.relative_to(self.root)} is not complete in {self.root}", f"run `med3dinsight {verb}` first"
+            )
         return record
 
     @contextlib.contextmanager
@@ -132,7 +137,10 @@ class Workspace:
                 except BlockingIOError:
                     if time.monotonic() > deadline:
                         handle.seek(0)
-                        raise WorkspaceLockedError(f"{self.root} is in use by process {handle.read().strip() or '?'}", "wait for it to end, or stop it") from None
+                        raise WorkspaceLockedError(
+                            f"{self.root} is in use by process {handle.read().strip() or '?'}",
+                            "wait for it to end, or stop it",
+                        ) from None
                     time.sleep(0.1)
             handle.seek(0)
             handle.truncate()

@@ -6,7 +6,6 @@ one key of it. A key nobody knows is an error that names the nearest one that ex
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigError
+from .errors import suggest as suggest
 
 
 class StageConfig(BaseModel):
@@ -48,13 +48,6 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid TOML: {error}", "see https://toml.io for the format") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "check the path") from None
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Returns ``did you mean X?`` for the nearest known word, or the list of known words."""
-    names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else "known: " + ", ".join(names)
 
 
 def parse_override(text: str) -> tuple[str, str, Any]:

@@ -18,6 +18,16 @@ A message says what is wrong and the value; the hint says what to do next.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Returns ``did you mean X?`` for the nearest known word, or the list of known words."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else "known: " + ", ".join(names)
+
 
 class Med3DInsightError(Exception):
     """Base of all errors raised on purpose.

@@ -2,14 +2,18 @@
 
 A stage's fingerprint is a hash of its name, a version of its code's meaning, the settings that
 decide its result and the fingerprints of what it reads. A stage whose record carries the same
-fingerprint is complete and does nothing when it is asked again.
+fingerprint is complete and does nothing when it is asked again. Inside :func:`look_only` a stage
+that is not complete does nothing either: that is how a study is planned without any work.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ from .. import __version__
 from .files import read_json, write_json
 
 RECORD = "stage.json"
+_LOOKING: ContextVar[bool] = ContextVar("looking", default=False)
 
 
 def fingerprint(*parts: Any) -> str:
@@ -60,7 +65,34 @@ def read_record(folder: Path) -> StageRecord | None:
     return StageRecord(**read_json(path)) if path.exists() else None
 
 
+class NotDone(Exception):  # noqa: N818 -- an answer, not an error
+    """Inside :func:`look_only`: the stage has work to do."""
+
+
+@contextlib.contextmanager
+def look_only() -> Iterator[None]:
+    """Lets stages say whether they are complete without doing any work.
+
+    Inside the block a stage's ``run`` either returns its earlier result or raises :class:`NotDone`.
+    """
+    token = _LOOKING.set(True)
+    try:
+        yield
+    finally:
+        _LOOKING.reset(token)
+
+
 def completed(folder: Path, expected: str) -> StageRecord | None:
-    """Returns the record where the folder's stage finished with this fingerprint, else None."""
+    """Returns the record where the folder's stage finished with this fingerprint, else None.
+
+    A stage calls it before it does anything that costs time or writes.
+
+    Raises:
+        NotDone: It did not, and only a look was asked for.
+    """
     record = read_record(folder)
-    return record if record is not None and record.fingerprint == expected else None
+    if record is not None and record.fingerprint == expected:
+        return record
+    if _LOOKING.get():
+        raise NotDone(folder)
+    return None

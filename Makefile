@@ -36,20 +36,21 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	    echo "error: Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing);" \
 	      "name another one: make PYTHON=python3.12" >&2; exit 2; }; \
 	  if test -e $(VENV)/.installing; then rm -rf $(VENV); fi; \
-	  mkdir -p $(VENV); touch $(VENV)/.installing; \
-	  if ! test -x $(BIN)/python; then echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); fi; \
+	  if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then echo "making $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); fi; \
+	  trap "rm -f $(VENV)/.installing" EXIT; touch $(VENV)/.installing; \
 	  echo "installing torch and the rest of the core"; \
 	  $(PIP) $(TORCH_ARGS) torch; \
 	  $(PIP) --quiet hatchling; \
 	  $(PIP) --quiet --no-build-isolation -e .; \
-	  rm $(VENV)/.installing; touch $@'
+	  touch $@'
 
 $(VENV)/.dev: $(VENV)/.core
 	@$(TURN) sh -ec '\
 	  if $(DONE) && test $@ -nt $<; then exit 0; fi; \
-	  touch $(VENV)/.installing; echo "installing what tests and checks need"; \
+	  trap "rm -f $(VENV)/.installing" EXIT; touch $(VENV)/.installing; \
+	  echo "installing what tests and checks need"; \
 	  $(PIP) --quiet --no-build-isolation -e ".[dev]"; \
-	  rm $(VENV)/.installing; touch $@'
+	  touch $@'
 
 venv: $(VENV)/.dev  ## .venv with the med3dinsight command and all that tests need
 

@@ -51,6 +51,12 @@ def _vit_tiny(image_size: int) -> nn.Module:
     return ViTEncoder(image_size, patch_size=8, hidden_size=96, mlp_dim=384, num_layers=4, num_heads=4)
 
 
+def _unetr_tiny(image_size: int) -> nn.Module:
+    from .vit import ViTEncoder
+
+    return ViTEncoder(image_size, hidden_size=96, mlp_dim=384, num_heads=4)
+
+
 _MONAI = "MONAI 1.6, Dosovitskiy et al. 2021 in 3D"
 
 ENCODERS: dict[str, EncoderEntry] = {
@@ -58,7 +64,7 @@ ENCODERS: dict[str, EncoderEntry] = {
     "vit": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", _MONAI),
     "vit_tiny": EncoderEntry(_vit_tiny, 888_864, "4096 x 96", "transformer", _MONAI + ", small"),
     "unetr": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", "MONAI 1.6, the ViT of UNETR"),
-    "unetr_tiny": EncoderEntry(_vit_tiny, 888_864, "4096 x 96", "transformer", "MONAI 1.6, the ViT of a small UNETR"),
+    "unetr_tiny": EncoderEntry(_unetr_tiny, 1_781_280, "512 x 96", "transformer", "MONAI 1.6, the ViT of a small UNETR"),
 }
 
 

@@ -61,6 +61,15 @@ def fill(
             progress(last, rows)
 
 
+def is_complete(path: Path, identity: str) -> bool:
+    """Whether a feature file is filled to its end and holds what ``identity`` stands for."""
+    state_path = path.with_suffix(".json")
+    if not path.exists() or not state_path.exists():
+        return False
+    state = read_json(state_path)
+    return bool(state["identity"] == identity and state["done"] == state["rows"])
+
+
 def read(path: Path) -> NDArray[np.float16]:
     """Opens a complete feature file read-only, ``(rows, width)`` fp16.
 

@@ -1,0 +1,68 @@
+"""Running the frozen towers over slices and texts, each once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..records import SliceRef
+from ..slices.rendering import SliceRenderer
+from ..towers.tower import TowerPair
+from ..types import Progress
+from ..workspace import feature_store
+from ..workspace.files import read_json, write_json
+from ..workspace.provenance import fingerprint
+from ..workspace.voxel_store import VoxelStore
+
+
+def embed_pictures(
+    folder: Path, towers: TowerPair, store: VoxelStore, slices: list[SliceRef], progress: Progress
+) -> NDArray[np.float16]:
+    """Embeds every slice of the table as displayed; ``folder/image.npy``, one row a slice."""
+    renderer = SliceRenderer(store)
+
+    def compute(first: int, last: int) -> NDArray[np.float32]:
+        return towers.embed_images([renderer.pixels(ref) for ref in slices[first:last]])
+
+    voxels = {case.id: case.voxel_sha256 for case in store.cases.values()}
+    identity = fingerprint(towers.identity, [ref.key for ref in slices], voxels)
+    path = folder / "image.npy"
+    feature_store.fill(path, len(slices), towers.image_width, identity, compute, progress)
+    return feature_store.read(path)
+
+
+def embed_texts(
+    folder: Path, captioner: str, towers: TowerPair, texts: list[str], progress: Progress
+) -> NDArray[np.float16]:
+    """Embeds the texts of a captioner; ``folder/CAPTIONER/text.npy``, one row a slice.
+
+    A text that a finished file of these towers holds already is copied, not computed: the texts of the shuffled
+    control cost nothing.
+    """
+    path, table = folder / captioner / "text.npy", folder / captioner / "texts.json"
+    identity = fingerprint(towers.identity, texts)
+    known = _known_texts(folder, towers.identity)
+
+    def compute(first: int, last: int) -> NDArray[np.float32]:
+        wanted = texts[first:last]
+        missing = list(dict.fromkeys(text for text in wanted if text not in known))
+        fresh = dict(zip(missing, towers.embed_texts(missing), strict=True)) if missing else {}
+        return np.stack([fresh[text] if text in fresh else known[text] for text in wanted])
+
+    feature_store.fill(path, len(texts), towers.text_width, identity, compute, progress)
+    write_json(table, {"identity": identity, "towers": towers.identity, "texts": texts})
+    return feature_store.read(path)
+
+
+def _known_texts(folder: Path, towers_identity: str) -> dict[str, NDArray[np.float32]]:
+    known: dict[str, NDArray[np.float32]] = {}
+    for table in sorted(folder.glob("*/texts.json")):
+        stored = read_json(table)
+        if stored["towers"] == towers_identity and feature_store.is_complete(
+            table.with_name("text.npy"), stored["identity"]
+        ):
+            features = np.asarray(feature_store.read(table.with_name("text.npy")), dtype=np.float32)
+            known.update(zip(stored["texts"], features, strict=True))
+    return known

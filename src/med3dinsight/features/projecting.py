@@ -1,0 +1,70 @@
+"""Fitting the projections on training people and measuring image-to-text retrieval on new ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..readouts.online import matching_accuracy
+from ..towers.projection import Projection, fit_tuned, fit_whitened, save_projections
+from .config import EmbedConfig
+
+#: Slices in the retrieval gallery.
+GALLERY = 256
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Image-to-text R@1 among :data:`GALLERY` slices; see ``EmbedResult``."""
+
+    before: float
+    after: float
+    training: float
+    people: str
+
+
+def fit_projections(
+    config: EmbedConfig, folder: Path, images: NDArray[np.float16], texts: NDArray[np.float16], people: list[str]
+) -> Retrieval:
+    """Fits and saves the projections of a captioner's texts.
+
+    Args:
+        config: Kind and width of the projections, and who is held out.
+        folder: Where ``projection.safetensors`` is written.
+        images: ``(n, d)`` image features.
+        texts: ``(n, f)`` text features.
+        people: Subject of each row.
+
+    Returns:
+        Retrieval before and after, on held-out people where there are any.
+    """
+    hidden = np.isin(people, config.held_out)
+    train_images, train_texts = images[~hidden], texts[~hidden]
+    start = fit_whitened(train_images, train_texts, config.width, rotate=config.projection == "tuned")
+    if config.projection == "tuned":
+        final = fit_tuned(train_images, train_texts, config.width, steps=config.tuning_steps, seed=config.seed)
+    else:
+        final = fit_whitened(train_images, train_texts, config.width)
+    save_projections(folder / "projection.safetensors", *final)
+    tested = hidden if hidden.any() else ~hidden
+    return Retrieval(
+        before=_recall(start, images[tested], texts[tested]),
+        after=_recall(final, images[tested], texts[tested]),
+        training=_recall(final, train_images, train_texts),
+        people="held out" if hidden.any() else "training",
+    )
+
+
+def _recall(
+    projections: tuple[Projection, Projection], images: NDArray[np.float16], texts: NDArray[np.float16]
+) -> float:
+    rows = np.random.default_rng(0).permutation(len(images))[:GALLERY]
+    projected: list[Float[Tensor, "m e"]] = [
+        side(features[rows]) for side, features in zip(projections, (images, texts), strict=True)
+    ]
+    return matching_accuracy(projected[0], projected[1])

@@ -1,0 +1,128 @@
+"""Embedding: slices and their texts -> frozen 2D features and the projections that pre-training matches."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+from ..towers.registry import check_name
+from ..types import Progress, silent
+from ..workspace import Workspace
+from ..workspace.provenance import StageRecord, completed, fingerprint, write_record
+from .config import EmbedConfig
+
+if TYPE_CHECKING:
+    from ..records import SliceRef
+
+STAGE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class EmbedResult:
+    """What embedding tells.
+
+    Attributes:
+        slices: Slices embedded by the image tower.
+        texts: Texts embedded by the text tower.
+        towers: Name of the towers.
+        captioner: Whose texts.
+        projection: "whitened" or "tuned".
+        retrieval_before: Image-to-text R@1 among at most 256 slices, before the two sides were turned onto
+            each other (before tuning, for tuned projections); on held-out people where there are any.
+        retrieval_after: The same with the final projections.
+        retrieval_training: The same on the people the projections were fitted on.
+        retrieval_people: "held out" or "training": whom the first two figures are about.
+    """
+
+    slices: int
+    texts: int
+    towers: str
+    captioner: str
+    projection: str
+    retrieval_before: float
+    retrieval_after: float
+    retrieval_training: float
+    retrieval_people: str
+    done_before: bool = False
+
+
+def run(config: EmbedConfig, workspace: Workspace, *, progress: Progress = silent) -> EmbedResult:
+    """Embeds every slice and every text of a captioner once, and fits the projections.
+
+    Args:
+        config: See :class:`EmbedConfig`.
+        workspace: Prepared and captioned by ``config.captioner``.
+        progress: Told the slices done, pictures first, then texts.
+
+    Raises:
+        ConfigError: The towers are unknown, or nobody is left to fit the projections on.
+        DownloadError: The towers' weights cannot be fetched or verified.
+        WorkspaceError: An earlier stage is missing.
+    """
+    check_name(config.towers)
+    folder = workspace.features / config.towers / config.captioner
+    prepared = workspace.require(workspace.prepared, "prepare")
+    captioned = workspace.require(workspace.captions / config.captioner, f"caption --captioner {config.captioner}")
+    identity = fingerprint("embed", STAGE_VERSION, config.identity(), prepared.fingerprint, captioned.fingerprint)
+    if (record := completed(folder, identity)) is not None:
+        return EmbedResult(**{**record.result, "done_before": True})
+    started = time.time()
+    with workspace.lock(f"features-{config.towers}", wait_seconds=24 * 3600):
+        result = _embed(config, workspace, progress)
+        write_record(
+            folder,
+            StageRecord("embed", identity, config.model_dump(mode="json"), asdict(result), time.time() - started),
+        )
+    return result
+
+
+def _embed(config: EmbedConfig, workspace: Workspace, progress: Progress) -> EmbedResult:
+    from ..towers.registry import load_towers
+    from ..training.precision import choose_device, limit_threads
+    from ..workspace.caption_store import CaptionStore
+    from ..workspace.voxel_store import VoxelStore
+    from .embedding import embed_pictures, embed_texts
+    from .projecting import fit_projections
+
+    device = choose_device(config.device)
+    limit_threads(config.threads)
+    store = VoxelStore(workspace.prepared)
+    with CaptionStore(workspace.captions) as ledger:
+        slices, texts = ledger.slices(), ledger.texts(config.captioner)
+    people = [store.cases[ref.crop.case].subject for ref in slices]
+    _check_people(config, people)
+    towers = load_towers(config.towers, device)
+    folder = workspace.features / config.towers
+    total = 2 * len(slices)
+    images = embed_pictures(folder, towers, store, slices, lambda done, _, note="": progress(done, total, note))
+    ordered = [texts[ref.key] for ref in slices]
+    text = embed_texts(
+        folder, config.captioner, towers, ordered, lambda done, _, note="": progress(len(slices) + done, total, note)
+    )
+    retrieval = fit_projections(config, folder / config.captioner, images, text, people)
+    return EmbedResult(
+        slices=len(slices),
+        texts=_count_texts(slices, texts),
+        towers=config.towers,
+        captioner=config.captioner,
+        projection=config.projection,
+        retrieval_before=retrieval.before,
+        retrieval_after=retrieval.after,
+        retrieval_training=retrieval.training,
+        retrieval_people=retrieval.people,
+    )
+
+
+def _check_people(config: EmbedConfig, people: list[str]) -> None:
+    if unknown := sorted(set(config.held_out) - set(people)):
+        raise ConfigError(
+            f"held-out subject {unknown[0]} is not in the workspace", "known: " + ", ".join(sorted(set(people)))
+        )
+    if not set(people) - set(config.held_out):
+        raise ConfigError("every subject is held out", "leave some people to fit the projections on")
+
+
+def _count_texts(slices: list[SliceRef], texts: dict[str, str]) -> int:
+    return len({texts[ref.key] for ref in slices})

@@ -1,0 +1,59 @@
+"""``conv_tiny`` for segmentation: the small CNN encoder with a light U-Net decoder."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..encoders.conv_tiny import ConvTiny
+
+
+class DecoderStage(nn.Module):
+    """Upsample by two, join the skip, one convolution.
+
+    Args:
+        channels: Channels from below.
+        skip: Channels of the skip; 0 where there is none.
+        outputs: Channels of the result.
+    """
+
+    def __init__(self, channels: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv3d(channels, outputs, 1, bias=False)
+        self.mix = nn.Sequential(
+            nn.Conv3d(outputs + skip, outputs, 3, padding=1, bias=False), nn.GroupNorm(8, outputs), nn.GELU()
+        )
+
+    def forward(
+        self, below: Float[Tensor, "b c x y z"], skip: Float[Tensor, "b s u v w"] | None, size: torch.Size
+    ) -> Float[Tensor, "b o u v w"]:
+        """Returns features of spatial size ``size``."""
+        features = F.interpolate(self.reduce(below), size=size, mode="trilinear")
+        return self.mix(features if skip is None else torch.cat([features, skip], 1))
+
+
+class ConvTinySegmenter(nn.Module):
+    """Segments volumes of any size.
+
+    Args:
+        num_classes: Classes with background.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.encoder = ConvTiny()
+        fine, middle, coarse = self.encoder.widths
+        self.up1 = DecoderStage(coarse, middle, middle)
+        self.up2 = DecoderStage(middle, fine, 32)
+        self.up3 = DecoderStage(32, 1, 16)
+        self.classify = nn.Conv3d(16, num_classes, 1)
+
+    def forward(self, volume: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b c x y z"]:
+        """Returns class scores at the input's size."""
+        fine, middle, coarse = self.encoder(volume).pyramid
+        features = self.up1(coarse, middle, middle.shape[2:])
+        features = self.up2(features, fine, fine.shape[2:])
+        features = self.up3(features, volume, volume.shape[2:])
+        return self.classify(features)

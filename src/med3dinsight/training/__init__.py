@@ -1,0 +1,1 @@
+"""Bricks of a training loop, none of them a loop."""

@@ -1,0 +1,48 @@
+"""Checkpoints: atomic, and resumable to the same numbers.
+
+Everything random in a step is drawn from generators seeded by (seed, step), so model, optimiser and
+step number are the whole state.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..workspace.files import write_bytes
+
+
+def save_checkpoint(
+    path: Path, identity: str, step: int, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Writes model, optimiser and the number of finished steps atomically."""
+    buffer = io.BytesIO()
+    state = {"identity": identity, "step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(state, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Loads a checkpoint of the same run.
+
+    Args:
+        path: The file; it may not exist yet.
+        identity: Fingerprint of the run; a checkpoint of other settings or inputs is ignored.
+        model: Receives the weights.
+        optimizer: Receives its state.
+
+    Returns:
+        Finished steps; 0 where there is nothing to resume.
+    """
+    if not path.exists():
+        return 0
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if state["identity"] != identity:
+        return 0
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])

@@ -1,0 +1,48 @@
+"""Device and number format: bf16 where the machine computes with it, fp32 elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from ..errors import ConfigError
+
+
+def choose_device(name: str) -> torch.device:
+    """Turns ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device; ``auto`` takes CUDA where it works.
+
+    Raises:
+        ConfigError: The name is none of these, or this machine has no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise ConfigError(f"no device called {name}", "use auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and (not torch.cuda.is_available() or int(number or 0) >= torch.cuda.device_count()):
+        raise ConfigError(f"this machine has no {name}", "use --device cpu, or install a CUDA build of torch (README)")
+    return torch.device(name)
+
+
+@cache
+def cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bf16 natively (AVX512-BF16 or AMX); emulated it is slower than fp32."""
+    info = Path("/proc/cpuinfo")
+    flags = set(info.read_text().split()) if info.exists() else set()
+    return bool(flags & {"avx512_bf16", "amx_bf16"})
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A mixed-precision context: bf16 where the device has it, else nothing."""
+    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+    return torch.autocast(device.type, dtype=torch.bfloat16) if has_bf16 else contextlib.nullcontext()
+
+
+def limit_threads(threads: int) -> None:
+    """Sets the number of threads torch may use in this process; 0 leaves torch's own choice."""
+    if threads > 0:
+        torch.set_num_threads(threads)

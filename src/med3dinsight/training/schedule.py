@@ -1,0 +1,26 @@
+"""Learning rate over the steps of a run."""
+
+from __future__ import annotations
+
+import math
+
+
+def warmup_cosine(step: int, steps: int, warmup: int) -> float:
+    r"""Returns the factor on the peak learning rate: linear warm-up, then half a cosine to 0.
+
+    .. math:: f = (s + 1) / w \;(s < w), \quad \tfrac12 (1 + \cos(\pi (s - w) / (n - w)))
+
+    (Loshchilov & Hutter 2017, one cycle).
+
+    Args:
+        step: s, from 0.
+        steps: n, all steps.
+        warmup: w, warm-up steps.
+
+    Example:
+        >>> warmup_cosine(0, 100, 10), warmup_cosine(10, 100, 10), round(warmup_cosine(55, 100, 10), 3)
+        (0.1, 1.0, 0.5)
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))

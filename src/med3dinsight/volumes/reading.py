@@ -1,0 +1,109 @@
+"""Reading a scan or a label map from any of the formats, checked, in RAS+ order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from . import dicom, nifti, nrrd
+from .orientation import OnSourceGrid, canonical_affine, canonical_shape
+from .volume import StoredImage, Volume, canonical_volume, spacing_of
+
+#: File names that are read as images.
+SUFFIXES = (*nifti.SUFFIXES, *nrrd.SUFFIXES)
+#: A label map's corners may lie off the image's by this share of a voxel.
+GRID_TOLERANCE = 0.1
+
+
+def read_volume(path: Path | str) -> Volume:
+    """Reads a scan: a NIfTI, NRRD or MetaImage file, or the folder of a DICOM series.
+
+    Args:
+        path: The file or folder.
+
+    Returns:
+        The volume in RAS+ order.
+
+    Raises:
+        InputError: It is missing, truncated, damaged, not one 3D volume, holds NaN, or its affine is singular.
+    """
+    stored = _read_stored(Path(path))
+    volume = canonical_volume(stored)
+    _check_finite(volume.array, Path(path).name)
+    return volume
+
+
+def read_label(path: Path | str, like: OnSourceGrid) -> NDArray[np.uint16]:
+    """Reads a label map on the grid of an image.
+
+    The two files may store their axes in different orders: both are brought into RAS+ order first.
+
+    Args:
+        path: The label map.
+        like: The image (or the prepared case of it) on whose grid the map must lie.
+
+    Returns:
+        ``(x, y, z)`` uint16 in RAS+ order.
+
+    Raises:
+        InputError: As for images, or it lies on another grid, or holds values that are no whole numbers 0..65535.
+    """
+    name = Path(path).name
+    stored = _read_stored(Path(path))
+    _check_grid(stored, like, name)
+    values = stored.values
+    _check_finite(values, name)
+    if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
+        raise InputError(f"{name} holds labels {values.min()} to {values.max()}", "labels are whole numbers 0 to 65535")
+    labels = values.astype(np.uint16, copy=False)
+    if values.dtype.kind == "f" and not np.array_equal(labels, values):
+        raise InputError(f"{name} holds values that are no whole numbers", "give a label map, not probabilities")
+    return canonical_volume(StoredImage(labels, stored.affine, stored.sha256)).array
+
+
+def _read_stored(path: Path) -> StoredImage:
+    name = path.name.lower()
+    try:
+        if path.is_dir():
+            return dicom.read_series(path)
+        if not path.exists():
+            raise InputError(f"no such file: {path}", "check the path")
+        if name.endswith(nifti.SUFFIXES):
+            return nifti.read_nifti(path)
+        if name.endswith(nrrd.SUFFIXES):
+            return nrrd.read_nrrd(path)
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read: {error.strerror or error}", "check its rights") from None
+    if dicom.is_dicom(path):
+        raise InputError(f"{path.name} is one DICOM file", "give the folder that holds its series")
+    raise InputError(f"{path.name} has a format that is not read", f"give {', '.join(SUFFIXES)} or a DICOM folder")
+
+
+def _check_finite(values: NDArray[Any], name: str) -> None:
+    # The least and the largest value are NaN where any value is.
+    if values.dtype.kind == "f" and not (np.isfinite(values.min()) and np.isfinite(values.max())):
+        count = int(np.count_nonzero(~np.isfinite(values)))
+        raise InputError(
+            f"{name} has {count} voxels that are NaN or infinite", "replace them (for example by -1024 in CT, 0 in MR)"
+        )
+
+
+def _check_grid(stored: StoredImage, like: OnSourceGrid, name: str) -> None:
+    values = stored.values
+    shape = canonical_shape(stored.affine, (values.shape[0], values.shape[1], values.shape[2]))
+    expected = canonical_shape(like.source_affine, like.source_shape)
+    if shape != expected:
+        raise InputError(f"{name} has {shape} voxels, its image {expected}", "give a label map on the image's own grid")
+    ours = canonical_affine(stored.affine, (values.shape[0], values.shape[1], values.shape[2]))
+    theirs = canonical_affine(like.source_affine, like.source_shape)
+    corners = np.array(np.meshgrid(*((0, length - 1) for length in shape))).reshape(3, -1)
+    shift = ours[:3, :3] @ corners + ours[:3, 3:] - theirs[:3, :3] @ corners - theirs[:3, 3:]
+    worst = float(np.linalg.norm(shift, axis=0).max())
+    if worst > GRID_TOLERANCE * min(spacing_of(theirs)):
+        raise InputError(
+            f"{name} lies {worst:.1f} mm off its image", "give a label map on the image's own grid (same affine)"
+        )

@@ -1,0 +1,18 @@
+"""Preparing: a folder of scans -> volumes of one orientation, spacing and range of intensities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .run import run as run
+
+__all__ = ["run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run":
+        from .run import run
+
+        return run
+    raise AttributeError(name)

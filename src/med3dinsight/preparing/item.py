@@ -1,0 +1,102 @@
+"""One scan: read, checked, windowed, resampled once, rounded to uint8, with its label map."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..records import Case, Source
+from ..types import Matrix4, Modality
+from ..volumes.intensity import guess_modality, intensity_window, to_uint8
+from ..volumes.reading import read_label, read_volume
+from ..volumes.resampling import Grid, cube_grid, native_grid, resample, resample_labels
+from ..volumes.volume import Volume, spacing_of
+from .config import PrepareConfig
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared scan, not stored yet.
+
+    Attributes:
+        case: Its row; ``offset`` is set when it is stored.
+        voxels: ``(x, y, z)`` uint8 standing for [0, 1].
+        label: ``(x, y, z)`` uint16 or None.
+    """
+
+    case: Case
+    voxels: NDArray[np.uint8]
+    label: NDArray[np.uint16] | None
+
+
+def prepare_source(source: Source, config: PrepareConfig) -> Prepared:
+    """Prepares one scan.
+
+    Args:
+        source: The scan, and its label map where it has one.
+        config: Protocol, grid, window.
+
+    Raises:
+        InputError: The scan or its label map cannot be used.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from med3dinsight.volumes.nifti import write_nifti
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     scan = Path(folder) / "scan.nii.gz"
+        ...     write_nifti(scan, np.arange(60, dtype=np.int16).reshape(3, 4, 5), np.diag([2.0, 2.0, 2.0, 1.0]))
+        ...     config = PrepareConfig(source=folder, protocol="native", spacing_mm=1.0)
+        ...     prepare_source(Source("scan", "anna", str(scan)), config).voxels.shape
+        (6, 8, 10)
+    """
+    volume = read_volume(source.image)
+    modality, guessed = _modality(source, volume, config)
+    window = intensity_window(volume.array, modality, config.ct_window, config.mr_percentiles)
+    label = read_label(source.label, volume) if source.label is not None else None
+    grid = _grid(volume, config)
+    voxels = to_uint8(resample(volume.array, grid, window))
+    affine = grid.affine(volume.affine)
+    case = Case(
+        id=source.id,
+        subject=source.subject,
+        image=source.image,
+        modality=modality,
+        modality_guessed=guessed,
+        shape=grid.shape,
+        spacing_mm=spacing_of(affine),
+        affine=_as_tuple(affine),
+        source_shape=volume.source_shape,
+        source_affine=_as_tuple(volume.source_affine),
+        source_sha256=volume.sha256,
+        voxel_sha256=hashlib.sha256(repr(grid.shape).encode() + voxels.tobytes()).hexdigest(),
+        window=window,
+        offset=0,
+        has_label=label is not None,
+        label=source.label,
+        label_names=source.label_names,
+        origin=source.origin,
+        licence=source.licence,
+    )
+    return Prepared(case, voxels, None if label is None else resample_labels(label, grid))
+
+
+def _modality(source: Source, volume: Volume, config: PrepareConfig) -> tuple[Modality, bool]:
+    if config.modality != "auto":
+        return config.modality, False
+    known = volume.modality or source.modality
+    return (known, False) if known is not None else (guess_modality(volume.array), True)
+
+
+def _grid(volume: Volume, config: PrepareConfig) -> Grid:
+    shape = (volume.array.shape[0], volume.array.shape[1], volume.array.shape[2])
+    if config.protocol == "cube128":
+        return cube_grid(shape, volume.spacing_mm, config.cube_size)
+    return native_grid(shape, volume.spacing_mm, config.spacing_mm)
+
+
+def _as_tuple(affine: NDArray[np.float64]) -> Matrix4:
+    return tuple(tuple(float(value) for value in row) for row in affine)

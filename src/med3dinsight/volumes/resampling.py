@@ -1,0 +1,169 @@
+"""Resampling along the axes in one separable pass, antialiased where the grid becomes coarser.
+
+A grid is described against the RAS+ array of a file: voxel ``k`` of an axis has its centre at index
+``offset + scale * k`` of the array. Its extent (from the outer face of the first voxel to that of
+the last) is centred on the array's extent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..types import Shape3, Vector3
+
+#: Voxels of float32 that are worked on at once.
+_SLAB_VOXELS = 1 << 22
+#: Largest prepared volume, in voxels.
+MAX_VOXELS = 1 << 31
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the voxels of a prepared volume lie in the RAS+ array of its file.
+
+    Attributes:
+        shape: Voxels along x, y, z.
+        scale: Array voxels a grid voxel, along x, y, z.
+        offset: Array index of the centre of the first grid voxel, along x, y, z.
+    """
+
+    shape: Shape3
+    scale: Vector3
+    offset: Vector3
+
+    def affine(self, array_affine: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns the 4 x 4 affine of the grid, given that of the array."""
+        step: NDArray[np.float64] = np.diag([*self.scale, 1.0])
+        step[:3, 3] = self.offset
+        return np.asarray(array_affine @ step, dtype=np.float64)
+
+    def positions(self, axis: int) -> NDArray[np.float64]:
+        """Returns the array indices of the voxel centres along an axis."""
+        return self.offset[axis] + self.scale[axis] * np.arange(self.shape[axis])
+
+
+def native_grid(shape: Shape3, spacing_mm: Vector3, target_mm: float) -> Grid:
+    """Returns the grid of one spacing that covers an array best, to the nearest voxel.
+
+    Args:
+        shape: Voxels of the array.
+        spacing_mm: Its voxel size.
+        target_mm: Edge of a grid voxel.
+
+    Raises:
+        InputError: The grid would have more than 2**31 voxels.
+
+    Example:
+        >>> native_grid((10, 10, 5), (1.0, 1.0, 3.0), 2.0).shape
+        (5, 5, 8)
+    """
+    counts = [max(1, round(length * edge / target_mm)) for length, edge in zip(shape, spacing_mm, strict=True)]
+    if counts[0] * counts[1] * counts[2] > MAX_VOXELS:
+        raise InputError(f"at {target_mm:g} mm it would have {counts} voxels", "prepare at a larger spacing")
+    return _centred(shape, spacing_mm, target_mm, (counts[0], counts[1], counts[2]))
+
+
+def cube_grid(shape: Shape3, spacing_mm: Vector3, size: int) -> Grid:
+    """Returns the grid of a cube of ``size`` voxels around an array: its longest side fills the cube.
+
+    That is padding to a cube at isotropic spacing and resizing once, in one step.
+
+    Example:
+        >>> cube_grid((10, 10, 5), (1.0, 1.0, 4.0), 10).scale
+        (2.0, 2.0, 0.5)
+    """
+    edge = max(length * step for length, step in zip(shape, spacing_mm, strict=True))
+    return _centred(shape, spacing_mm, edge / size, (size, size, size))
+
+
+def _centred(shape: Shape3, spacing_mm: Vector3, target_mm: float, counts: Shape3) -> Grid:
+    scale = [target_mm / edge for edge in spacing_mm]
+    offset = [(shape[axis] - counts[axis] * scale[axis]) / 2 + scale[axis] / 2 - 0.5 for axis in range(3)]
+    return Grid(counts, (scale[0], scale[1], scale[2]), (offset[0], offset[1], offset[2]))
+
+
+def interpolation_matrix(length: int, positions: NDArray[np.float64], width: float) -> NDArray[np.float32]:
+    """Returns the weights of array voxels (columns) in the values at some positions (rows).
+
+    The filter is a triangle: of width 1 it is linear interpolation, wider it is antialiased. Rows sum
+    to 1; at positions outside the array's extent (-0.5 .. length - 0.5) they are 0.
+
+    Args:
+        length: Voxels of the array along the axis.
+        positions: ``(n,)`` array indices, with fractions.
+        width: Half the base of the triangle in array voxels, at least 1.
+
+    Returns:
+        ``(n, length)`` float32.
+
+    Example:
+        >>> interpolation_matrix(3, np.array([0.5, 2.0]), 1.0).tolist()
+        [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
+    """
+    inside = (positions >= -0.5 - 1e-6) & (positions <= length - 0.5 + 1e-6)
+    weights = np.clip(1 - np.abs(np.arange(length) - positions[:, None]) / width, 0, None)
+    total = weights.sum(axis=1, keepdims=True)
+    return np.asarray(np.where(inside[:, None], weights / np.maximum(total, 1e-12), 0), dtype=np.float32)
+
+
+def resample(
+    array: NDArray[Any], grid: Grid, window: tuple[float, float] | None = None, *, antialias: bool = True
+) -> NDArray[np.float32]:
+    """Resamples an array to a grid; voxels outside the array are 0.
+
+    Args:
+        array: ``(x, y, z)`` of any numeric type.
+        grid: Where to.
+        window: Values that become 0 and 1; values beyond are clipped first. None: values stay as they are.
+        antialias: Widen the filter along axes that become coarser; otherwise plain linear interpolation.
+
+    Returns:
+        ``grid.shape`` float32.
+    """
+    weights = [
+        interpolation_matrix(array.shape[axis], grid.positions(axis), max(1.0, grid.scale[axis]) if antialias else 1.0)
+        for axis in range(3)
+    ]
+    across, along, up = (np.ascontiguousarray(matrix) for matrix in weights)
+    planes = array.transpose(2, 1, 0)  # z, y, x: the order that NIfTI files lie in memory
+    depth, rows, columns = planes.shape
+    middle = np.zeros((depth, grid.shape[1], grid.shape[0]), dtype=np.float32)
+    step = max(1, _SLAB_VOXELS // (rows * columns))
+    for start in range(0, depth, step):
+        if not up[:, start : start + step].any():
+            continue
+        slab = np.array(planes[start : start + step], dtype=np.float32, order="C")
+        if window is not None:
+            np.clip(slab, *window, out=slab)
+            slab -= np.float32(window[0])
+            slab *= np.float32(1 / (window[1] - window[0]))
+        narrowed = slab.reshape(-1, columns) @ across.T
+        middle[start : start + step] = along @ narrowed.reshape(len(slab), rows, -1)
+    result = up @ middle.reshape(depth, -1)
+    return np.ascontiguousarray(result.reshape(grid.shape[2], grid.shape[1], grid.shape[0]).transpose(2, 1, 0))
+
+
+def resample_labels(label: NDArray[np.uint16], grid: Grid) -> NDArray[np.uint16]:
+    """Takes the label nearest to each voxel centre of a grid; voxels outside the map are 0.
+
+    Args:
+        label: ``(x, y, z)`` uint16.
+        grid: Where to.
+
+    Returns:
+        ``grid.shape`` uint16.
+    """
+    indices, inside = [], []
+    for axis in range(3):
+        nearest = np.floor(grid.positions(axis) + 0.5).astype(np.int64)
+        inside.append((nearest >= 0) & (nearest < label.shape[axis]))
+        indices.append(np.clip(nearest, 0, label.shape[axis] - 1))
+    result = np.ascontiguousarray(label[np.ix_(*indices)])
+    for axis in range(3):
+        np.moveaxis(result, axis, 0)[~inside[axis]] = 0
+    return result

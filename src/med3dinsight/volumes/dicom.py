@@ -7,6 +7,7 @@ numbers are therefore checked before a voxel is read.
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _TAGS = [
     "Modality",
     "Rows",
     "Columns",
+    "BitsAllocated",
     "SamplesPerPixel",
     "NumberOfFrames",
     "PixelSpacing",
@@ -49,6 +51,7 @@ class _Slice:
     axes: NDArray[np.float64]
     position: NDArray[np.float64]
     number: int | None
+    plain_bytes: int
 
 
 def is_dicom(path: Path) -> bool:
@@ -102,15 +105,24 @@ def _read_header(path: Path) -> _Slice:
         if int(data.get("SamplesPerPixel") or 1) != 1:
             raise InputError(f"{path.name} is a colour picture", "give a CT or MR series")
         number = data.get("InstanceNumber")
+        syntax = data.file_meta.TransferSyntaxUID
+        plain = not (syntax.is_compressed or syntax.is_deflated)
+        spacing, axes, position = (
+            np.array(value, dtype=np.float64)
+            for value in (data.PixelSpacing, data.ImageOrientationPatient, data.ImagePositionPatient)
+        )
+        if [spacing.shape, axes.shape, position.shape] != [(2,), (6,), (3,)]:
+            raise ValueError("its spacing, orientation or position is missing")
         return _Slice(
             path=path,
             series=str(data.get("SeriesInstanceUID") or ""),
             modality=str(data.get("Modality") or ""),
             size=(int(data.Columns), int(data.Rows)),
-            spacing=np.array(data.PixelSpacing, dtype=np.float64),
-            axes=np.array(data.ImageOrientationPatient, dtype=np.float64),
-            position=np.array(data.ImagePositionPatient, dtype=np.float64),
+            spacing=spacing,
+            axes=axes,
+            position=position,
             number=None if number is None else int(number),
+            plain_bytes=data.Rows * data.Columns * data.BitsAllocated // 8 if plain else 0,
         )
     except (InvalidDicomError, AttributeError, TypeError, ValueError, EOFError, OSError) as error:
         reason = f"{path.name} is no readable CT or MR slice: {error}"
@@ -125,7 +137,7 @@ def _check_same(name: str, slices: list[_Slice]) -> None:
     for item in slices:
         if item.size != first.size or not np.allclose(item.spacing, first.spacing, rtol=1e-4):
             raise InputError(f"{name}: {item.path.name} has another size or pixel spacing", "export the series again")
-        if item.axes.shape != (6,) or not np.allclose(item.axes, first.axes, atol=1e-3):
+        if not np.allclose(item.axes, first.axes, atol=1e-3):
             raise InputError(f"{name}: {item.path.name} has another orientation", "keep one stack of slices a folder")
 
 
@@ -157,7 +169,9 @@ def _read_voxels(slices: list[_Slice]) -> tuple[NDArray[Any], str]:
     digest = hashlib.sha256()
     planes: list[NDArray[Any]] = []
     for item in slices:
-        digest.update(item.path.read_bytes())
+        raw = item.path.read_bytes()
+        _check_length(item, raw)
+        digest.update(raw)
         try:
             plane = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(item.path)))  # rescaled to HU; (1, row, column)
         except RuntimeError as error:
@@ -167,3 +181,14 @@ def _read_voxels(slices: list[_Slice]) -> tuple[NDArray[Any], str]:
             raise InputError(f"{item.path.name} holds {plane.shape} voxels, not one slice", "export the series again")
         planes.append(plane[0])
     return np.stack(planes).T, digest.hexdigest()
+
+
+def _check_length(item: _Slice, raw: bytes) -> None:
+    """The decoder fills a slice that is not compressed and too short with zeros: refuse it first."""
+    import pydicom
+
+    if item.plain_bytes:
+        length = len(pydicom.dcmread(io.BytesIO(raw), specific_tags=["PixelData"]).get("PixelData", b""))
+        if length < item.plain_bytes:
+            reason = f"{item.path.name} is truncated: {length} of {item.plain_bytes} bytes of voxels"
+            raise InputError(reason, "copy or export it again")

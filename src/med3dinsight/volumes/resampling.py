@@ -74,12 +74,21 @@ def cube_grid(shape: Shape3, spacing_mm: Vector3, size: int) -> Grid:
 
     That is padding to a cube at isotropic spacing and resizing once, in one step.
 
+    Raises:
+        InputError: The array is thinner than one voxel of the cube.
+
     Example:
         >>> cube_grid((10, 10, 5), (1.0, 1.0, 4.0), 10).scale
         (2.0, 2.0, 0.5)
     """
-    edge = max(length * step for length, step in zip(shape, spacing_mm, strict=True))
-    return _centred(shape, spacing_mm, edge / size, (size, size, size))
+    extents = [length * step for length, step in zip(shape, spacing_mm, strict=True)]
+    voxel = max(extents) / size
+    if min(extents) < voxel:
+        raise InputError(
+            f"it is {min(extents):.1f} mm thin, less than one voxel ({voxel:.1f} mm) of the cube",
+            "use the protocol native, or a larger cube",
+        )
+    return _centred(shape, spacing_mm, voxel, (size, size, size))
 
 
 def _centred(shape: Shape3, spacing_mm: Vector3, target_mm: float, counts: Shape3) -> Grid:

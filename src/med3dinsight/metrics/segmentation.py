@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import SupportsFloat, SupportsIndex, TypedDict
 
 import numpy as np
 from jaxtyping import UInt8
@@ -43,10 +43,10 @@ class ClassScores(TypedDict):
 def segmentation_scores(
     prediction: ArrayLike,
     truth: ArrayLike,
-    spacing: Sequence[float],
-    classes: Mapping[str, int] | Sequence[str | int],
+    spacing: Sequence[SupportsFloat] | np.ndarray,
+    classes: Mapping[str, SupportsIndex] | Sequence[str | SupportsIndex],
     *,
-    tolerance_mm: float = TOLERANCE_MM,
+    tolerance_mm: SupportsFloat = TOLERANCE_MM,
 ) -> dict[str | int, ClassScores]:
     """Scores every class of a label map.
 
@@ -76,7 +76,8 @@ def segmentation_scores(
         0.5
     """
     predicted, true = _label_array(prediction, "prediction"), _label_array(truth, "truth")
-    sizes = _check(predicted, true, spacing, tolerance_mm)
+    limit = float(tolerance_mm)
+    sizes = _check(predicted, true, spacing, limit)
     names = _class_values(classes)
     predicted, true, codes = _as_bytes(predicted, true, list(names.values()))
     overlaps = count_overlaps(predicted, true, codes)
@@ -88,8 +89,8 @@ def segmentation_scores(
         hd95: float | None = None
         nsd: float | None = None
         if counts.prediction and counts.truth:
-            distances = surface_distances(surfaces[0][code], surfaces[1][code], true.shape, sizes, tolerance_mm)
-            hd95, nsd = hausdorff95(*distances), normalized_surface_dice(*distances, tolerance_mm)
+            distances = surface_distances(surfaces[0][code], surfaces[1][code], true.shape, sizes, limit)
+            hd95, nsd = hausdorff95(*distances), normalized_surface_dice(*distances, limit)
         elif counts.prediction or counts.truth:
             hd95, nsd = diagonal, 0.0
         result[name] = ClassScores(
@@ -108,7 +109,7 @@ def _label_array(values: ArrayLike, name: str) -> np.ndarray:
 
 
 def _check(
-    prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float], tolerance_mm: float
+    prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[SupportsFloat] | np.ndarray, tolerance_mm: float
 ) -> tuple[float, ...]:
     if prediction.shape != truth.shape:
         shapes = f"prediction of shape {prediction.shape} and truth of shape {truth.shape}"
@@ -123,10 +124,13 @@ def _check(
     return sizes
 
 
-def _class_values(classes: Mapping[str, int] | Sequence[str | int]) -> dict[str | int, int]:
+def _class_values(classes: Mapping[str, SupportsIndex] | Sequence[str | SupportsIndex]) -> dict[str | int, int]:
     if isinstance(classes, Mapping):
         return {name: int(value) for name, value in classes.items()}
-    return {item: place if isinstance(item, str) else int(item) for place, item in enumerate(classes, start=1)}
+    named = [
+        (item, place) if isinstance(item, str) else (int(item), int(item)) for place, item in enumerate(classes, 1)
+    ]
+    return dict(named)
 
 
 def _as_bytes(

@@ -19,6 +19,8 @@ from scipy import stats
 #: Sign flips up to this number of units are counted out one by one, beyond it a sample of them.
 _EXACT_UNITS = 13
 _RESAMPLES = 9999
+#: Digits of a resampled mean that count, where the largest difference is 1.
+_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def bootstrap_interval(
         return Interval(min(low, 0.0), max(high, 0.0), "range of the values and 0 (fewer than 3 values)")
     if math.isclose(low, high, rel_tol=1e-9, abs_tol=1e-12):
         return Interval(low, high, "all values equal")
-    samples, statistic, drawn = _resampling(table)
+    scale = float(np.abs(table).max())
+    samples, statistic, drawn = _resampling(table / scale)
     with warnings.catch_warnings():
         # scipy warns where BCa is undefined; that case is answered below.
         warnings.simplefilter("ignore")
@@ -95,17 +98,21 @@ def bootstrap_interval(
             ends = result.confidence_interval
             if math.isfinite(ends.low) and math.isfinite(ends.high):
                 break
-    return Interval(float(ends.low), float(ends.high), f"{method} bootstrap over {drawn}")
+    return Interval(scale * float(ends.low), scale * float(ends.high), f"{method} bootstrap over {drawn}")
 
 
 def _resampling(table: np.ndarray) -> tuple[tuple[np.ndarray, ...], Callable[..., Any], str]:
-    """Returns what scipy resamples, the statistic of it, and what that is in words."""
+    """Returns what scipy resamples, the statistic of it, and what that is in words.
+
+    Means are rounded, since BCa counts ties with the mean itself, and their last digits are chance.
+    """
     if 1 in table.shape:
-        return (table.reshape(-1),), np.mean, "seeds" if len(table) == 1 else "units"
+        drawn = "seeds" if len(table) == 1 else "units"
+        return (table.reshape(-1),), lambda values, axis: values.mean(axis).round(_DIGITS), drawn
 
     def mean_of(rows: np.ndarray, columns: np.ndarray, axis: int) -> Any:
-        drawn = table[rows.astype(int)[..., :, None], columns.astype(int)[..., None, :]]
-        return drawn.mean(axis=(-2, -1))
+        block = table[rows.astype(int)[..., :, None], columns.astype(int)[..., None, :]]
+        return block.mean(axis=(-2, -1)).round(_DIGITS)
 
     return tuple(np.arange(size) for size in table.shape), mean_of, "units x seeds"
 

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from med3dinsight.errors import LeakageError
+from med3dinsight.evaluation.finetuned import read_runs
+from med3dinsight.evaluation.leakage import CHECKED, UNKNOWN_WEIGHTS, refuse_leakage
+
+EMPTY = np.zeros((2, 2, 2), np.uint8)
+
+
+@pytest.fixture
+def people(bench: Any) -> Any:
+    bench.add_case("chest", "anna", EMPTY)
+    bench.add_case("belly", "trained", EMPTY)
+    return bench
+
+
+def check(bench: Any, **facts: Any) -> str:
+    bench.add_run("psat-s0", {"chest": EMPTY}, **facts)
+    return refuse_leakage(read_runs(bench.workspace, ())[0], bench.cases, bench.workspace)
+
+
+def test_a_clean_run_is_passed_and_says_what_was_checked(people: Any) -> None:
+    people.add_pretraining("psat", ["trained"], ["voxels of belly"])
+    assert check(people) == CHECKED
+    assert check(people, init="scratch") == CHECKED
+
+
+@pytest.mark.parametrize("side", ["train", "validation"])
+def test_a_test_subject_in_training_is_refused(people: Any, side: str) -> None:
+    with pytest.raises(LeakageError, match="psat-s0: test subject anna was seen in training"):
+        check(people, init="scratch", **{side: ["trained", "anna"]})
+
+
+def test_a_test_subject_in_pretraining_is_refused(people: Any) -> None:
+    people.add_pretraining("psat", ["anna"], [])
+    with pytest.raises(LeakageError, match=r"test subject anna was seen in pre-training \(psat\)"):
+        check(people)
+
+
+def test_a_subject_is_refused_even_where_only_its_other_case_is_tested(people: Any) -> None:
+    with pytest.raises(LeakageError, match="anna"):
+        check(people, init="scratch", test=[], train=["anna"])
+
+
+def test_the_same_voxels_under_another_subject_are_refused_in_training(people: Any) -> None:
+    people.add_case("copy", "trained", EMPTY, voxels="chest")
+    with pytest.raises(LeakageError, match="voxels of test case chest were seen in training"):
+        check(people, init="scratch")
+
+
+def test_voxels_that_a_run_recorded_are_refused_after_the_case_is_gone(people: Any) -> None:
+    with pytest.raises(LeakageError, match="voxels of test case chest"):
+        check(people, init="scratch", train_voxel_sha256=["voxels of chest"])
+
+
+def test_the_same_voxels_under_another_subject_are_refused_in_pretraining(people: Any) -> None:
+    people.add_pretraining("psat", ["somebody"], ["voxels of chest"])
+    with pytest.raises(LeakageError, match="voxels of test case chest were seen in pre-training"):
+        check(people)
+
+
+def test_weights_of_unknown_origin_are_passed_and_said(people: Any, tmp_path: Any) -> None:
+    assert check(people, init=str(tmp_path / "weights" / "encoder.safetensors")) == UNKNOWN_WEIGHTS
+
+
+def test_weights_from_a_file_are_checked_by_the_facts_beside_them(people: Any) -> None:
+    people.add_pretraining("elsewhere", ["anna"], [])
+    with pytest.raises(LeakageError, match="anna"):
+        check(people, init=str(people.workspace.pretraining / "elsewhere" / "encoder.safetensors"))

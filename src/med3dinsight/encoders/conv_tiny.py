@@ -9,8 +9,8 @@ from .encoder import EncoderOutput
 
 #: Channels at 1/2, 1/4 and 1/8 of the input size.
 WIDTHS = (16, 64, 128)
-#: Residual blocks at each of them.
-DEPTHS = (1, 1, 2)
+#: Residual blocks at each of them; none at 1/2, where they cost most and see least.
+DEPTHS = (0, 1, 2)
 
 
 class ResidualBlock(nn.Module):
@@ -52,6 +52,7 @@ class ConvTiny(nn.Module):
             stages.append(nn.Sequential(down, nn.GroupNorm(8, width), nn.GELU(), *blocks))
             previous = width
         self.stages = nn.ModuleList(stages)
+        self.neck = nn.Conv3d(previous, previous, 1)
 
     def forward(self, volume: Float[Tensor, "b c x y z"]) -> EncoderOutput:
         """Encodes volumes; any size from 8 voxels up works."""
@@ -59,5 +60,6 @@ class ConvTiny(nn.Module):
         for stage in self.stages:
             features = stage(features)
             pyramid.append(features)
+        features = self.neck(features)
         grid = (features.shape[2], features.shape[3], features.shape[4])
         return EncoderOutput(features.flatten(2).transpose(1, 2), grid, tuple(pyramid))

@@ -60,7 +60,7 @@ def _unetr_tiny(image_size: int) -> nn.Module:
 _MONAI = "MONAI 1.6, Dosovitskiy et al. 2021 in 3D"
 
 ENCODERS: dict[str, EncoderEntry] = {
-    "conv_tiny": EncoderEntry(_conv_tiny, 2_255_504, "4096 x 128", "cnn", "ours"),
+    "conv_tiny": EncoderEntry(_conv_tiny, 2_258_128, "4096 x 128", "cnn", "ours"),
     "vit": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", _MONAI),
     "vit_tiny": EncoderEntry(_vit_tiny, 888_864, "4096 x 96", "transformer", _MONAI + ", small"),
     "unetr": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", "MONAI 1.6, the ViT of UNETR"),
@@ -108,7 +108,7 @@ def create_encoder(name: str, *, image_size: int = 128, pretrained: str | Path |
     check_name(name)
     encoder = ENCODERS[name].build(image_size)
     if pretrained is not None:
-        from .weights import load_encoder_weights
+        from .weights import load_weights
 
-        load_encoder_weights(encoder, Path(pretrained))
+        load_weights(encoder, Path(pretrained))
     return encoder

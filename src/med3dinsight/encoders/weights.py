@@ -1,8 +1,7 @@
-"""Encoder weights to and from safetensors; loading is strict, so that nothing is skipped in silence."""
+"""Weights to and from safetensors; loading is strict, so that nothing is skipped in silence."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -12,13 +11,13 @@ from torch import nn
 from ..errors import InputError
 
 
-def encoder_bytes(encoder: nn.Module) -> bytes:
-    """Serialises an encoder's weights (contiguous, on the CPU) as safetensors."""
-    return save({name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()})
+def weights_bytes(module: nn.Module) -> bytes:
+    """Serialises a module's weights (contiguous, on the CPU) as safetensors."""
+    return save({name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()})
 
 
-def load_encoder_weights(encoder: nn.Module, path: Path | str | os.PathLike[str]) -> int:
-    """Loads weights into an encoder; every key and shape must fit.
+def load_weights(module: nn.Module, path: Path) -> int:
+    """Loads weights into a module; every key and shape must fit.
 
     Returns:
         How many tensors were loaded.
@@ -32,13 +31,13 @@ def load_encoder_weights(encoder: nn.Module, path: Path | str | os.PathLike[str]
         raise InputError(f"no weights at {path}", "check the path, or pre-train first") from None
     except SafetensorError as error:
         raise InputError(f"{path} is no readable safetensors file: {error}", "write it again with pretrain") from None
-    own = encoder.state_dict()
+    own = module.state_dict()
     wrong = [name for name in own if name not in state or state[name].shape != own[name].shape]
     extra = [name for name in state if name not in own]
     if wrong or extra:
         raise InputError(
-            f"{path} does not fit this encoder: {len(wrong)} tensors missing or of another shape, {len(extra)} unknown",
-            "use the encoder and the crop size that the weights were made with",
+            f"{path} does not fit this network: {len(wrong)} tensors missing or of another shape, {len(extra)} unknown",
+            "use the network and the crop size that the weights were made with",
         )
-    encoder.load_state_dict(state)
+    module.load_state_dict(state)
     return len(state)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import SliceRef
-from ..slices.rendering import SliceRenderer
+from ..slices.pixels import slice_pixels
 from ..towers.tower import TowerPair
 from ..types import Progress
 from ..workspace import feature_store
@@ -21,10 +21,8 @@ def embed_pictures(
     folder: Path, towers: TowerPair, store: VoxelStore, slices: list[SliceRef], progress: Progress
 ) -> NDArray[np.float16]:
     """Embeds every slice of the table as displayed; ``folder/image.npy``, one row a slice."""
-    renderer = SliceRenderer(store)
-
     def compute(first: int, last: int) -> NDArray[np.float32]:
-        return towers.embed_images([renderer.pixels(ref) for ref in slices[first:last]])
+        return towers.embed_images([slice_pixels(store.volume(ref.crop.case), ref) for ref in slices[first:last]])
 
     voxels = {case.id: case.voxel_sha256 for case in store.cases.values()}
     identity = fingerprint(towers.identity, [ref.key for ref in slices], voxels)

@@ -9,17 +9,14 @@ from functools import cached_property
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..records import Crop, SliceRef
+from ..slices.emptiness import is_empty
 from ..training.augmentation import contrast_curve
 from ..training.seeding import step_generator
-from ..workspace.voxel_store import VoxelStore, cut
+from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
-
-#: A slice with fewer voxels above this stored intensity than this share of it is empty and never asked for.
-EMPTY_LEVEL, EMPTY_SHARE = 13, 0.02
 
 
 @dataclass(frozen=True)
@@ -65,17 +62,6 @@ class Pool:
         return sorted(self.rows)
 
 
-def crop_voxels(store: VoxelStore, crop: Crop) -> NDArray[np.uint8]:
-    """Reads a crop from the store, ``(s, s, s)`` uint8; padding is 0."""
-    return cut(store.volume(crop.case), crop.origin, (crop.size,) * 3).astype(np.uint8, copy=False)
-
-
-def is_empty(voxels: NDArray[np.uint8], ref: SliceRef) -> bool:
-    """Whether a slice of a crop shows next to nothing."""
-    plane = np.take(voxels, ref.index, axis=ref.plane.axis)
-    return bool((plane > EMPTY_LEVEL).mean() < EMPTY_SHARE)
-
-
 def build_pool(
     store: VoxelStore,
     slices: list[SliceRef],
@@ -90,7 +76,7 @@ def build_pool(
             by_crop[ref.crop].append(row)
     rows: dict[str, dict[Crop, list[int]]] = defaultdict(dict)
     for crop, members in by_crop.items():
-        voxels = crop_voxels(store, crop)
+        voxels = store.crop(crop)
         seen = [row for row in members if not is_empty(voxels, slices[row])]
         if seen:
             rows[store.cases[crop.case].subject][crop] = seen
@@ -114,7 +100,7 @@ def draw_batch(pool: Pool, config: PretrainConfig, slices_per_volume: int, step:
         chosen = rng.choice(candidates, slices_per_volume, replace=len(candidates) < slices_per_volume)
         shift = rng.integers(-config.shift_voxels, config.shift_voxels + 1, 3)
         origin = tuple(int(o + s) for o, s in zip(crop.origin, shift, strict=True))
-        voxels = crop_voxels(pool.store, Crop(crop.case, (origin[0], origin[1], origin[2]), crop.size))
+        voxels = pool.store.crop(Crop(crop.case, (origin[0], origin[1], origin[2]), crop.size))
         volumes.append(contrast_curve(rng, config.contrast_augmentation)[voxels])
         refs = [pool.slices[row] for row in chosen]
         planes.append([int(ref.plane) for ref in refs])

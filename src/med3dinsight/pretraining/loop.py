@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..alignment.aligned_encoder import AlignedEncoder
 from ..errors import Med3DInsightError
 from ..losses.infonce import infonce
 from ..readouts.online import embedding_spread, matching_accuracy
@@ -20,7 +21,6 @@ from ..types import Progress
 from .batches import Batch, Pool, draw_batch
 from .config import PretrainConfig
 from .methods import Method
-from .model import PretrainingModel
 
 LOG_EVERY = 10
 
@@ -49,7 +49,7 @@ def alignment_loss(answers: tuple[Tensor, Tensor], batch: Batch, config: Pretrai
     return torch.stack(parts).sum()
 
 
-def make_optimizer(model: PretrainingModel, config: PretrainConfig) -> torch.optim.AdamW:
+def make_optimizer(model: AlignedEncoder, config: PretrainConfig) -> torch.optim.AdamW:
     """AdamW; norms, biases, queries, slopes and position tables are not decayed."""
     decayed = [p for p in model.parameters() if p.ndim >= 2 and p is not model.psat.queries]
     decayed = [p for p in decayed if p is not model.psat.position.table]
@@ -60,7 +60,7 @@ def make_optimizer(model: PretrainingModel, config: PretrainConfig) -> torch.opt
 
 
 def train(
-    model: PretrainingModel,
+    model: AlignedEncoder,
     pool: Pool,
     config: PretrainConfig,
     method: Method,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import suggest
 from ..errors import ConfigError
 from .config import PretrainConfig
+
+if TYPE_CHECKING:
+    from ..alignment.query_transformer import PSATSettings
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,22 @@ def resolve(config: PretrainConfig) -> Method:
             f"use a multiple of {method.num_heads}",
         )
     return method
+
+
+def psat_settings(method: Method) -> PSATSettings:
+    """Turns a method's choices into those of PSAT."""
+    from ..alignment.query_transformer import PSATSettings
+
+    return PSATSettings(
+        width=method.psat_width,
+        num_queries=method.num_queries,
+        num_layers=method.psat_layers,
+        num_heads=method.num_heads,
+        ffn_width=method.ffn_width,
+        position_init="normal" if method.position_init == "normal" else "zero",
+        pooling="first" if method.pooling == "first" else "mean",
+        distance_bias=method.distance_bias,
+    )
 
 
 def list_methods() -> list[dict[str, Any]]:

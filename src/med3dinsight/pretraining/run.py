@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..encoders.registry import check_name
 from ..errors import ConfigError, LeakageError
 from ..records import Case
 from ..types import Progress, silent
 from ..workspace import Workspace
-from ..workspace.files import write_json
 from ..workspace.provenance import StageRecord, completed, fingerprint, write_record
 from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
-from .methods import Method, resolve
-
-if TYPE_CHECKING:
-    from .model import PretrainingModel
+from .methods import Method, psat_settings, resolve
 
 STAGE_VERSION = 1
 
@@ -110,10 +103,10 @@ def _train(
     identity: str,
     progress: Progress,
 ) -> PretrainResult:
+    from ..alignment.aligned_encoder import AlignedEncoder, save_aligned
     from ..training.precision import choose_device, limit_threads
     from ..training.seeding import seed_weights
     from .loop import train
-    from .model import PretrainingModel
     from .targets import load_pool
 
     device = choose_device(config.device)
@@ -122,9 +115,18 @@ def _train(
     pool = load_pool(config, workspace, store)
     image_size = pool.slices[0].crop.size
     seed_weights(config.seed)
-    model = PretrainingModel(config.encoder, image_size, pool.images.shape[1], pool.texts.shape[1], method)
+    model = AlignedEncoder(config.encoder, image_size, pool.images.shape[1], psat_settings(method))
     trained = train(model, pool, config, method, folder, identity, device, progress)
-    _write_weights(folder, model, config, method, image_size, pool.images.shape[1], cases)
+    facts = {
+        "captioner": config.captioner,
+        "towers": config.towers,
+        "match": config.match,
+        "shuffled_pairs": config.shuffled_pairs,
+        "seed": config.seed,
+        "subjects": sorted({case.subject for case in cases}),
+        "voxel_sha256": sorted(case.voxel_sha256 for case in cases),
+    }
+    save_aligned(folder, model, facts)
     return PretrainResult(
         run=config.run,
         encoder=config.encoder,
@@ -134,50 +136,3 @@ def _train(
         pairs_per_second=trained.pairs_per_second,
         checkpoint=str(folder / "encoder.safetensors"),
     )
-
-
-def _write_weights(
-    folder: Path,
-    model: PretrainingModel,
-    config: PretrainConfig,
-    method: Method,
-    image_size: int,
-    feature_width: int,
-    cases: list[Case],
-) -> None:
-    from ..encoders.weights import encoder_bytes
-    from ..workspace.files import write_bytes
-
-    write_bytes(folder / "psat.safetensors", encoder_bytes(model.psat))
-    write_bytes(folder / "encoder.safetensors", encoder_bytes(model.encoder))
-    write_json(
-        folder / "encoder.json",
-        {
-            "encoder": config.encoder,
-            "image_size": image_size,
-            "method": asdict(method),
-            "feature_width": feature_width,
-            "captioner": config.captioner,
-            "towers": config.towers,
-            "seed": config.seed,
-            "subjects": sorted({case.subject for case in cases}),
-            "voxel_sha256": sorted(case.voxel_sha256 for case in cases),
-        },
-    )
-
-
-def load_trained(folder: Path) -> tuple[PretrainingModel, dict[str, Any]]:
-    """Loads encoder and PSAT of a finished run, with the facts of its ``encoder.json``.
-
-    Raises:
-        InputError: The weights are missing or damaged.
-    """
-    from ..encoders.weights import load_encoder_weights
-    from .model import PretrainingModel
-
-    facts = json.loads((folder / "encoder.json").read_text())
-    width = facts["feature_width"]
-    model = PretrainingModel(facts["encoder"], facts["image_size"], width, width, Method(**facts["method"]))
-    load_encoder_weights(model.encoder, folder / "encoder.safetensors")
-    load_encoder_weights(model.psat, folder / "psat.safetensors")
-    return model, facts

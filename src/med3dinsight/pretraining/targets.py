@@ -1,29 +1,15 @@
-"""Loads what pre-training matches: projected 2D features of every slice, and the pool of crops."""
+"""Joins the slice table, the targets and the voxels into the pool that batches are drawn from."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
-
-from ..towers.projection import load_projections
-from ..workspace import Workspace, feature_store
+from ..towers.targets import load_targets
+from ..workspace import Workspace
 from ..workspace.caption_store import CaptionStore
 from ..workspace.voxel_store import VoxelStore
 from .batches import Pool, build_pool
 from .config import PretrainConfig
-
-
-def load_targets(
-    workspace: Workspace, towers: str, captioner: str
-) -> tuple[Float[Tensor, "n e"], Float[Tensor, "n e"]]:
-    """Returns the projected, L2-normalised image and text features of all slices of the slice table."""
-    folder = workspace.features / towers
-    image, text = load_projections(folder / captioner / "projection.safetensors")
-    images = image(feature_store.read(folder / "image.npy"))
-    texts = text(feature_store.read(folder / captioner / "text.npy"))
-    return images, texts
 
 
 def load_pool(config: PretrainConfig, workspace: Workspace, store: VoxelStore) -> Pool:

@@ -110,6 +110,14 @@ class CaptionStore:
                 "INSERT OR REPLACE INTO captions VALUES (?,?,?)", ((captioner, key, text) for key, text in texts)
             )
 
+    def remove(self, captioner: str, cases: Iterable[str]) -> None:
+        """Removes a captioner's texts of all slices of some cases."""
+        with self._transaction():
+            self._database.executemany(
+                "DELETE FROM captions WHERE captioner = ? AND substr(key, 1, length(?)) = ?",
+                ((captioner, f"{case}:", f"{case}:") for case in cases),
+            )
+
     def texts(self, captioner: str) -> dict[str, str]:
         """Returns ``{slice key: text}`` of a captioner."""
         return dict(self._database.execute("SELECT key, text FROM captions WHERE captioner = ?", (captioner,)))

@@ -1,0 +1,185 @@
+"""The frozen voxel probe of pre-trained encoders beside several random ones."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, LeakageError
+from ..records import Case
+from ..types import Progress, silent
+from ..volumes.labels import annotated_classes, class_map
+from ..workspace import Workspace
+from ..workspace.files import read_json, write_json
+from ..workspace.provenance import StageRecord, completed, fingerprint, write_record
+from ..workspace.voxel_store import VoxelStore, read_manifest
+from .readout_config import ProbeConfig
+
+if TYPE_CHECKING:
+    from torch import nn
+
+STAGE_VERSION = 1
+Scores = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What the probe tells; ``probe`` is the path of the JSON file, ``arms`` its content."""
+
+    probe: str
+    arms: dict[str, Scores]
+    done_before: bool = False
+
+
+def run_probe(config: ProbeConfig, workspace: Workspace, *, progress: Progress = silent) -> ProbeResult:
+    """Probes frozen encoders on unseen people; writes ``evaluation/probe.json``.
+
+    A random encoder's features separate tissues too, and by how much depends on the draw: the baseline is several.
+
+    Args:
+        config: See :class:`ProbeConfig`.
+        workspace: With finished pre-training runs.
+        progress: Told the encoders done.
+
+    Raises:
+        ConfigError: A subject has no fitting labels, or there is no run.
+        LeakageError: A test subject was seen in pre-training or trains the classifier.
+        WorkspaceError: An earlier stage is missing.
+    """
+    runs = config.runs or tuple(sorted(path.parent.name for path in workspace.pretraining.glob("*/stage.json")))
+    if not runs:
+        raise ConfigError("there is no pre-training run to probe", "run `med3dinsight pretrain` first")
+    records = {run: workspace.require(workspace.pretraining / run, f"pretrain --run {run}") for run in runs}
+    folder = workspace.evaluation / "probe"
+    inputs = {run: record.fingerprint for run, record in records.items()}
+    identity = fingerprint("probe", STAGE_VERSION, config.identity(), inputs)
+    if (record := completed(folder, identity)) is not None:
+        return ProbeResult(**{**record.result, "done_before": True})
+    started = time.time()
+    train, test = _choose_cases(config, workspace, runs)
+    with workspace.lock("probe"):
+        arms = _probe_all(config, workspace, runs, train, test, progress)
+        path = workspace.evaluation / "probe.json"
+        write_json(path, arms)
+        result = ProbeResult(str(path), arms)
+        write_record(
+            folder,
+            StageRecord("probe", identity, config.model_dump(mode="json"), asdict(result), time.time() - started),
+        )
+    return result
+
+
+def _entries(config: ProbeConfig) -> list[dict[str, Any]]:
+    return [{"name": name, "match": list(match)} for name, match in config.classes.items()]
+
+
+def _choose_cases(config: ProbeConfig, workspace: Workspace, runs: tuple[str, ...]) -> tuple[list[Case], list[Case]]:
+    entries = _entries(config)
+    labelled = [
+        case
+        for case in read_manifest(workspace.prepared)
+        if case.has_label and all(annotated_classes(case.label_names, entries))
+    ]
+    if shared := set(config.train) & set(config.test):
+        raise LeakageError(f"subject {sorted(shared)[0]} trains and tests the probe", "name each subject once")
+    for subject in (*config.train, *config.test):
+        if subject not in {case.subject for case in labelled}:
+            raise ConfigError(f"subject {subject} has no case labelled for every class", "choose other subjects")
+    test = [case for case in labelled if case.subject in config.test]
+    for run in runs:
+        facts = read_json(workspace.pretraining / run / "encoder.json")
+        for case in test:
+            if case.subject in facts["subjects"] or case.voxel_sha256 in facts["voxel_sha256"]:
+                raise LeakageError(f"{case.id} was seen in pre-training run {run}", "test on others")
+    return [case for case in labelled if case.subject in config.train], test
+
+
+def draw_voxels(
+    label: NDArray[np.uint8], num_classes: int, count: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draws up to ``count`` voxels of each foreground class.
+
+    Args:
+        label: ``(x, y, z)`` class indices.
+        num_classes: Classes with background.
+        count: Voxels a class.
+        rng: Source of randomness.
+
+    Returns:
+        Voxel indices ``(n, 3)`` and their classes ``(n,)``.
+    """
+    places, classes = [], []
+    for index in range(1, num_classes):
+        flat = np.flatnonzero(label == index)
+        chosen = rng.choice(flat, min(count, len(flat)), replace=False)
+        places.append(np.stack(np.unravel_index(chosen, label.shape), axis=1))
+        classes.append(np.full(len(chosen), index))
+    return np.concatenate(places), np.concatenate(classes)
+
+
+def _probe_all(
+    config: ProbeConfig,
+    workspace: Workspace,
+    runs: tuple[str, ...],
+    train: list[Case],
+    test: list[Case],
+    progress: Progress,
+) -> dict[str, Scores]:
+    from ..encoders.registry import create_encoder
+    from ..training.precision import limit_threads
+    from ..training.seeding import seed_weights
+
+    limit_threads(config.threads)
+    facts = {run: read_json(workspace.pretraining / run / "encoder.json") for run in runs}
+    kinds = sorted({(row["encoder"], int(row["image_size"])) for row in facts.values()})
+    total = len(runs) + config.random_inits * len(kinds)
+    arms: dict[str, Scores] = {}
+    done = 0
+    for name, size in kinds:
+        draws = []
+        for number in range(config.random_inits):
+            seed_weights(config.seed + 1000 + number)
+            draws.append(_probe_one(config, workspace, create_encoder(name, image_size=size), size, train, test))
+            progress(done := done + 1, total, f"random {name} {number}")
+        means = [draw["mean_auc"] for draw in draws]
+        arms[f"random {name}"] = {
+            "mean_auc": float(np.mean(means)),
+            "lowest": min(means),
+            "highest": max(means),
+            "by_init": draws,
+        }
+    for run in runs:
+        weights = workspace.pretraining / run / "encoder.safetensors"
+        size = int(facts[run]["image_size"])
+        encoder = create_encoder(facts[run]["encoder"], image_size=size, pretrained=weights)
+        arms[run] = _probe_one(config, workspace, encoder, size, train, test)
+        progress(done := done + 1, total, run)
+    return arms
+
+
+def _probe_one(
+    config: ProbeConfig, workspace: Workspace, encoder: nn.Module, size: int, train: list[Case], test: list[Case]
+) -> Scores:
+    from ..readouts.probe import probe_auc, voxel_features
+    from ..training.precision import choose_device
+
+    device = choose_device(config.device)
+    store = VoxelStore(workspace.prepared)
+    encoder = encoder.to(device).eval()
+    sides = []
+    for cases in (train, test):
+        features, classes = [], []
+        for case in cases:
+            rng = np.random.default_rng([config.seed, *case.id.encode()])
+            label = class_map(case.label_names, _entries(config))[store.label(case.id)]
+            places, drawn = draw_voxels(label, len(config.classes) + 1, config.voxels_per_class, rng)
+            features.append(voxel_features(encoder, store.volume(case.id), places, size, device))
+            classes.append(drawn)
+        sides += [np.concatenate(features), np.concatenate(classes)]
+    auc = probe_auc(*sides)
+    names = list(config.classes)
+    return {"mean_auc": float(np.mean(list(auc.values()))), "auc": {names[k - 1]: v for k, v in auc.items()}}

@@ -1,0 +1,18 @@
+"""Fine-tuning: an encoder, scratch or pre-trained, and labels -> a segmentation model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .run import run as run
+
+__all__ = ["run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run":
+        from .run import run
+
+        return run
+    raise AttributeError(name)

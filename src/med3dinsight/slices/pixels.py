@@ -1,0 +1,57 @@
+"""The pixels of a slice as a radiologist's viewer shows them; nothing else is computed.
+
+======== ============== ===============
+plane    top of picture left of picture
+======== ============== ===============
+axial    front          patient's right
+coronal  head           patient's right
+sagittal head           front
+======== ============== ===============
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..records import SliceRef
+from ..types import Plane, Shape3
+from ..workspace.voxel_store import cut
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def displayed(volume: NDArray[Scalar], plane: Plane, index: int) -> NDArray[Scalar]:
+    """Returns one slice of a RAS+ volume (or label map) as displayed.
+
+    Args:
+        volume: ``(x, y, z)`` of any dtype.
+        plane: The plane of the slice.
+        index: Voxel index along the plane's axis.
+
+    Returns:
+        ``(rows, columns)``: see the table in the module's docstring.
+
+    Example:
+        >>> volume = np.zeros((2, 2, 2), dtype=np.uint8)
+        >>> volume[1, 1, 0] = 7  # right, front, foot end
+        >>> displayed(volume, Plane.AXIAL, 0).tolist()
+        [[7, 0], [0, 0]]
+    """
+    return np.take(volume, index, axis=plane.axis).T[::-1, ::-1]
+
+
+def slice_pixels(volume: NDArray[np.uint8], ref: SliceRef) -> NDArray[np.uint8]:
+    """Returns a slice as displayed, ``(rows, columns)`` uint8; 0 outside of the volume.
+
+    Args:
+        volume: ``(x, y, z)`` uint8, the whole prepared volume.
+        ref: Which slice of which crop.
+    """
+    axis = ref.plane.axis
+    origin, extent = list(ref.crop.origin), [ref.crop.size] * 3
+    origin[axis], extent[axis] = origin[axis] + ref.index, 1
+    corner: Shape3 = (origin[0], origin[1], origin[2])
+    return np.ascontiguousarray(displayed(cut(volume, corner, (extent[0], extent[1], extent[2])), ref.plane, 0))

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,19 +100,20 @@ def test_the_layers_in_contributing_are_the_ones_that_are_kept() -> None:
     assert [sorted(layer) for layer in drawn] == [sorted(layer) for layer in kept]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_nothing_imports_from_the_root_package_except_the_version(path: Path) -> None:
-    depth = len(path.relative_to(PACKAGE).parts)
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Import):
-            roots = [alias.name for alias in node.names if alias.name.split(".")[0] == "med3dinsight"]
-            assert not roots, f"line {node.lineno}: import relatively instead of `import {roots[0]}`"
-        elif isinstance(node, ast.ImportFrom):
-            absolute = node.level == 0 and (node.module or "").split(".")[0] == "med3dinsight"
-            assert not absolute, f"line {node.lineno}: import relatively instead of from {node.module}"
-            if node.level == depth and node.module is None:
-                names = {alias.name for alias in node.names}
-                assert names == {"__version__"}, f"line {node.lineno}: {names} from the root package"
+def test_nothing_imports_from_the_root_package_except_the_version() -> None:
+    found = []
+    for path in MODULES:
+        depth = len(path.relative_to(PACKAGE).parts)
+        for node in ast.walk(tree_of(path)):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names if alias.name.split(".")[0] == "med3dinsight"]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""] if (node.module or "").split(".")[0] == "med3dinsight" else []
+            elif isinstance(node, ast.ImportFrom) and node.level == depth and node.module is None:
+                names = [alias.name for alias in node.names if alias.name != "__version__"]
+            found += [f"{name_of(path)}:{node.lineno}: {name}" for name in names]  # type: ignore[attr-defined]
+    assert not found, "import relatively, and from where it is defined:\n" + "\n".join(found)
 
 
 def test_light_rooms_and_all_settings_come_up_without_torch() -> None:
@@ -136,16 +138,19 @@ def test_no_file_has_a_name_that_says_nothing() -> None:
     assert not parts & MEANINGLESS
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_files_and_functions_are_short(path: Path) -> None:
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= FILE_LINES, f"{lines} lines; at most {FILE_LINES}"
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno is not None
-            length = node.end_lineno - node.lineno + 1
-            allowed = LOOP_LINES if f"{name_of(path)}:{node.name}" in TRAINING_LOOPS else FUNCTION_LINES
-            assert length <= allowed, f"{node.name}, line {node.lineno}: {length} lines; at most {allowed}"
+def test_files_and_functions_are_short() -> None:
+    found = []
+    for path in MODULES:
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > FILE_LINES:
+            found.append(f"{name_of(path)}: {lines} lines; at most {FILE_LINES}")
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+                lines = node.end_lineno - node.lineno + 1
+                most = LOOP_LINES if f"{name_of(path)}:{node.name}" in TRAINING_LOOPS else FUNCTION_LINES
+                if lines > most:
+                    found.append(f"{name_of(path)}:{node.lineno}: {node.name} has {lines} lines; at most {most}")
+    assert not found, "\n".join(found)
 
 
 def test_training_loops_that_are_allowed_more_lines_exist() -> None:
@@ -156,14 +161,13 @@ def test_training_loops_that_are_allowed_more_lines_exist() -> None:
         }
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_everything_public_has_a_docstring(path: Path) -> None:
-    tree = tree_of(path)
-    assert ast.get_docstring(tree), "the module has no docstring"
-    silent = [
-        f"{name} (line {node.lineno})" for name, node in public_definitions(tree.body) if not ast.get_docstring(node)
-    ]
-    assert not silent, "no docstring: " + ", ".join(silent)
+def test_everything_public_has_a_docstring() -> None:
+    found = [name_of(path) for path in MODULES if not ast.get_docstring(tree_of(path))]
+    for path in MODULES:
+        for name, node in public_definitions(tree_of(path).body):
+            if not ast.get_docstring(node):
+                found.append(f"{name_of(path)}:{node.lineno}: {name}")
+    assert not found, "no docstring:\n" + "\n".join(found)
 
 
 @pytest.mark.parametrize("room", STAGES)
@@ -224,6 +228,26 @@ def test_the_map_in_the_readme_is_the_list_of_rooms() -> None:
     folders = {path.name + "/" for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     files = {path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("_")}
     assert sorted(drawn) == sorted(folders | files)
+
+
+def test_tensor_shapes_in_signatures_are_checked_in_test_runs() -> None:
+    import torch
+
+    from med3dinsight.losses import infonce
+
+    with pytest.raises(TypeError, match="Type-check"):
+        infonce(torch.zeros(2, 3), torch.zeros(4, 3))
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    source = {
+        f"med3dinsight/{name_of(path)}" for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"
+    }
+    assert packed == source
 
 
 def test_tests_mirror_the_rooms() -> None:

@@ -43,3 +43,16 @@ class Progress(Protocol):
 
 def silent(done: int, total: int, note: str = "") -> None:
     """The progress reporter that reports to nobody."""
+
+
+class Watcher:
+    """Who is told how jobs are getting on; this one tells nobody."""
+
+    def begin(self, job: str) -> None:
+        """A job starts to work."""
+
+    def move(self, job: str, done: int, total: int, note: str) -> None:
+        """A job has done ``done`` of ``total`` items or steps."""
+
+    def end(self, job: str, seconds: float, done_before: bool) -> None:
+        """A job is complete; it took ``seconds``, or was complete before."""

@@ -1,0 +1,52 @@
+"""``caption``: slices -> texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import ConfigFile, DryRun, Engine, Json, Overrides, Work, not_built
+from .replies import Reply
+from .settings import read_settings
+from .stages import stage_reply
+
+
+def _later(*names: str, metavar: str | None = None) -> typer.models.OptionInfo:
+    return typer.Option(*names, metavar=metavar, callback=not_built, help="(not built yet)")
+
+
+def caption(
+    work: Work,
+    captioner: Annotated[str | None, typer.Option(metavar="NAME", help="A name of `med3dinsight captioners`.")] = None,
+    model: Annotated[str | None, _later("--model", metavar="M")] = None,
+    base_url: Annotated[str | None, _later("--base-url", metavar="URL")] = None,
+    budget: Annotated[float | None, _later("--budget", metavar="USD")] = None,
+    sample: Annotated[int | None, _later("--sample", metavar="N")] = None,
+    allow_remote: Annotated[bool, _later("--allow-remote")] = False,
+    policy: Annotated[Path | None, _later("--policy", metavar="FILE")] = None,
+    existing: Annotated[Path | None, _later("--import", metavar="FILE")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    engine: Engine = "local",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> Reply:
+    """Writes a text for every slice of the slice table.
+
+    Nothing leaves the machine: the built captioners are rules and controls, not language models.
+    """
+    from ..captions.config import CaptionConfig
+
+    settings = read_settings(CaptionConfig, config, overrides, {"captioner": captioner})
+    from ..captions.run import run
+
+    return stage_reply(
+        "caption",
+        run,
+        settings,
+        work,
+        say=lambda result: f"captioned {result['captioned']} slices with {result['captioner']}",
+        dry_run=dry_run,
+    )

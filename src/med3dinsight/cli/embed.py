@@ -1,0 +1,48 @@
+"""``embed``: slices and texts -> 2D features."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import ConfigFile, Device, DryRun, Engine, HeldOut, Json, Overrides, Work
+from .replies import Reply
+from .settings import read_settings
+from .stages import stage_reply
+
+
+def embed(
+    work: Work,
+    towers: Annotated[str | None, typer.Option(metavar="NAME", help="A name of `med3dinsight towers`.")] = None,
+    captioner: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Whose texts; may be repeated.")] = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Tune the projections on slice/text pairs first.")] = False,
+    held_out: HeldOut = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    device: Device = None,
+    engine: Engine = "local",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> Reply:
+    """Computes features of slices and texts with frozen 2D towers, once for each."""
+    from ..features.config import EmbedConfig
+
+    options = {
+        "towers": towers,
+        "captioners": captioner,
+        "projection": "tuned" if tune else None,
+        "held_out": held_out,
+        "device": device,
+    }
+    settings = read_settings(EmbedConfig, config, overrides, options)
+    from ..features.run import run
+
+    return stage_reply(
+        "embed",
+        run,
+        settings,
+        work,
+        say=lambda result: f"embedded {result['slices']} slices and {result['texts']} texts with {result['towers']}",
+        dry_run=dry_run,
+    )

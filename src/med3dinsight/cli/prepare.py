@@ -1,0 +1,45 @@
+"""``prepare``: scans -> prepared volumes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import ConfigFile, DryRun, Engine, Json, Overrides, Work
+from .replies import Reply
+from .settings import read_settings
+from .stages import stage_reply
+
+
+def prepare(
+    work: Work,
+    source: Annotated[str | None, typer.Option(metavar="DIR", help="Folder with the scans.")] = None,
+    layout: Annotated[str | None, typer.Option(metavar="NAME", help="How it is laid out; default: found out.")] = None,
+    protocol: Annotated[str | None, typer.Option(metavar="NAME", help="cube128 or native.")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    engine: Engine = "local",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> Reply:
+    """Reads scans and brings them to one orientation, spacing, shape and range of intensities.
+
+    Files that cannot be used are left out and named at the end.
+    """
+    from ..preparing.config import PrepareConfig
+
+    settings = read_settings(
+        PrepareConfig, config, overrides, {"source": source, "layout": layout, "protocol": protocol}
+    )
+    from ..preparing.run import run
+
+    return stage_reply(
+        "prepare",
+        run,
+        settings,
+        work,
+        say=lambda result: f"prepared {result['prepared']} volumes in {work}, left out {len(result['left_out'])}",
+        dry_run=dry_run,
+        create=True,
+    )

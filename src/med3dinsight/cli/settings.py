@@ -1,0 +1,67 @@
+"""Settings of one verb: a file's table, then ``--set``, then the verb's own options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..config import StageConfig, apply_overrides, build, parse_override, read_toml
+from ..errors import ConfigError, suggest
+
+Settings = TypeVar("Settings", bound=StageConfig)
+#: Tables of a study file; a verb reads its own and leaves the others to theirs.
+TABLES = (
+    "study",
+    "prepare",
+    "caption",
+    "embed",
+    "pretrain",
+    "finetune",
+    "evaluate",
+    "localize",
+    "probe",
+    "report",
+    "arm",
+)
+
+
+def read_settings(
+    model: type[Settings], file: Path | None, overrides: Sequence[str] | None, options: Mapping[str, Any]
+) -> Settings:
+    """Builds a verb's settings.
+
+    Args:
+        model: The settings of the stage; its ``section`` names the table.
+        file: A TOML file, or None.
+        overrides: Texts of ``--set``.
+        options: The verb's own options; None means not given.
+
+    Raises:
+        ConfigError: A table or key is unknown, or a value is not allowed.
+    """
+    document = read_toml(file) if file is not None else {}
+    for table in document:
+        if table not in TABLES:
+            raise ConfigError(f"unknown table [{table}] in {file}", suggest(table, TABLES))
+    for text in overrides or ():
+        section = parse_override(text)[0]
+        if section != model.section:
+            known = section in TABLES
+            hint = f"this verb reads [{model.section}] only" if known else suggest(section, [model.section])
+            raise ConfigError(f"--set {text}: no settings [{section}] here", hint)
+    table = apply_overrides(document, overrides or ()).get(model.section, {})
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{model.section} is not a table of settings", f"write it as [{model.section}]")
+    given = {name: value for name, value in options.items() if value is not None}
+    return build(model, {**table, **given}, model.section)
+
+
+def no_settings(verb: str, overrides: Sequence[str] | None) -> None:
+    """Checks that nothing is set for a verb that has no settings; a study file may be passed to every verb.
+
+    Raises:
+        ConfigError: Something is.
+    """
+    if overrides:
+        raise ConfigError(f"--set {overrides[0]}: {verb} has no settings", f"see `med3dinsight {verb} --help`")

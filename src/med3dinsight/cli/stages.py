@@ -1,0 +1,66 @@
+"""Calls one stage for its verb: progress, ``--dry-run``, and the reply."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..config import StageConfig
+from ..jobs import Job, StageFunction
+from ..workspace import Workspace
+from .progress import watching_one
+from .replies import Reply, plain
+
+
+def stage_reply(
+    verb: str,
+    function: StageFunction,
+    settings: StageConfig,
+    work: Path,
+    *,
+    say: Callable[[dict[str, Any]], str],
+    dry_run: bool = False,
+    create: bool = False,
+) -> Reply:
+    """Runs a stage, or says what it would do.
+
+    Args:
+        verb: Name of the verb.
+        function: The stage's ``run``.
+        settings: Its settings.
+        work: The workspace folder.
+        say: Turns the result into a line for people.
+        dry_run: Only look.
+        create: Make the workspace where it does not exist.
+    """
+    job = Job(verb, verb, function, settings)
+    if dry_run:
+        return _look(job, work, create)
+    workspace = Workspace(work, create=create)
+    with watching_one(verb) as progress:
+        result = plain(job.run(workspace, progress))
+    lines = [say(result)]
+    if result.get("done_before"):
+        lines.append("it was complete already; nothing was done")
+    lines += [left_out_line(item) for item in result.get("left_out", ())]
+    return Reply(result, tuple(lines))
+
+
+def _look(job: Job, work: Path, create: bool) -> Reply:
+    done_before = False
+    if not create or (work / "workspace.json").exists():
+        workspace = Workspace(work)
+        with contextlib.suppress(FileNotFoundError):
+            done_before = job.earlier_result(workspace) is not None
+    settings = job.config.model_dump(mode="json")
+    result = {"dry_run": True, "stage": job.stage, "done_before": done_before, "settings": settings}
+    verdict = "is complete; nothing would be done" if done_before else "would run"
+    lines = [f"{job.stage} {verdict}", *(f"  {job.stage}.{name} = {value}" for name, value in settings.items())]
+    return Reply(result, tuple(lines))
+
+
+def left_out_line(item: dict[str, Any]) -> str:
+    """Says which file was left out and why."""
+    return f"left out: {item['file']}: {item['reason']} ({item['hint']})"

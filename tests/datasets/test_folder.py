@@ -64,6 +64,20 @@ def test_a_series_of_dicom_files_is_one_scan(tmp_path, dicom_series):
     assert problems == []
 
 
+def test_a_series_that_lies_in_the_folder_itself_is_named_after_it(tmp_path, dicom_series):
+    dicom_series(tmp_path / "Anna 1", np.zeros((4, 4, 3), dtype=np.int16))
+    (source,), problems = datasets.find(tmp_path / "Anna 1")
+    assert (source.id, source.subject, source.image) == ("Anna_1", "Anna_1", str(tmp_path / "Anna 1"))
+    assert problems == []
+
+
+def test_a_workspace_among_the_scans_is_left_alone(tmp_path):
+    scan(tmp_path / "a.nii")
+    scan(tmp_path / "work" / "finetuning" / "predictions" / "a.nii.gz")
+    (tmp_path / "work" / "workspace.json").write_text("{}")
+    assert list(found(tmp_path)[0]) == ["a"]
+
+
 def test_the_label_map_beside_a_series_belongs_to_it(tmp_path, dicom_series):
     dicom_series(tmp_path / "anna/image", np.zeros((4, 4, 3), dtype=np.int16))
     scan(tmp_path / "anna/label.nii.gz")

@@ -50,7 +50,7 @@ def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list
             for path in orphans
         ]
         for image, label in pairs:
-            relative = image.relative_to(directory).as_posix()
+            relative = image.relative_to(directory).as_posix() if image != directory else directory.name
             try:
                 names = () if label is None else read_label_names(label)
             except InputError as error:
@@ -76,6 +76,9 @@ def _folders(directory: Path) -> list[tuple[list[Path], list[Path]]]:
     for name, folders, entries in os.walk(directory):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         here = Path(name)
+        if "workspace.json" in entries:  # our own output may lie among the scans
+            folders.clear()
+            continue
         visible = [entry for entry in sorted(entries) if not entry.startswith(".")]
         scans = [here / entry for entry in visible if entry.lower().endswith(SUFFIXES)]
         if scans:

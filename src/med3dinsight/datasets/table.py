@@ -41,14 +41,16 @@ def read_table(path: Path) -> tuple[list[Source], list[LeftOut]]:
         raise InputError(f"{path} has no column `image`", "the columns are " + ", ".join(COLUMNS))
     sources: list[Source] = []
     problems: list[LeftOut] = []
+    taken: set[str] = set()
     for row in rows:
         try:
             source = _source(row, path.parent)
         except InputError as error:
             problems.append(LeftOut(str(path.parent / row["image"]), error.message, error.hint))
             continue
-        if any(source.id == other.id for other in sources):
+        if source.id in taken:
             raise InputError(f"{path.name} names the id {source.id} twice", "give every row an id of its own")
+        taken.add(source.id)
         sources.append(source)
     return sources, problems
 

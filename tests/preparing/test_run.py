@@ -1,13 +1,11 @@
-"""The stage prepare: what it stores, what it leaves out, how it goes on."""
+"""The stage prepare: what it stores and what it leaves out."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nibabel as nib
@@ -16,51 +14,16 @@ import pytest
 
 import med3dinsight
 from med3dinsight.config import build
-from med3dinsight.errors import ConfigError, DiskFullError, InputError
+from med3dinsight.errors import ConfigError, InputError
 from med3dinsight.preparing.config import PrepareConfig
 from med3dinsight.preparing.run import run
 from med3dinsight.volumes.nifti import write_nifti
-from med3dinsight.workspace import Workspace
-from med3dinsight.workspace.provenance import NotDone, look_only
 from med3dinsight.workspace.voxel_store import VoxelStore
 
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
 
 
-def scan(folder: Path, subject: str, *, label: bool = False, seed: int = 0, shape=(10, 8, 6), affine=AFFINE) -> Path:
-    """Writes ``subject/image.nii.gz``: half air, half tissue, and where asked the tissue as label 3."""
-    array = np.random.default_rng(seed).integers(-20, 80, shape).astype(np.int16)
-    array[: shape[0] // 2] = -1000
-    path = folder / subject / "image.nii.gz"
-    write_nifti(path, array, affine)
-    if label:
-        write_nifti(folder / subject / "label.nii.gz", (array > -500).astype(np.uint8) * 3, affine)
-        (folder / subject / "label.json").write_text('{"3": "tissue"}')
-    return path
-
-
-@pytest.fixture
-def source(tmp_path):
-    folder = tmp_path / "scans"
-    for number, subject in enumerate(("anna", "bert", "cleo")):
-        scan(folder, subject, label=subject != "bert", seed=number)
-    return folder
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    return Workspace(tmp_path / "work", create=True)
-
-
-def settings(source, **changes) -> PrepareConfig:
-    return PrepareConfig(source=str(source), **{"protocol": "native", "spacing_mm": 2.0, **changes})
-
-
-def content(workspace) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in workspace.prepared.iterdir() if path.name != "stage.json"}
-
-
-def test_every_scan_becomes_a_row_and_its_voxels(source, workspace):
+def test_every_scan_becomes_a_row_and_its_voxels(source, workspace, settings):
     told = []
     result = run(settings(source), workspace, progress=lambda done, total, note="": told.append((done, total, note)))
     assert (result.prepared, result.left_out, result.done_before) == (3, (), False)
@@ -80,14 +43,14 @@ def test_every_scan_becomes_a_row_and_its_voxels(source, workspace):
     assert not store.cases["bert-image"].has_label
 
 
-def test_the_cube_is_filled_by_the_longest_side(source, workspace):
+def test_the_cube_is_filled_by_the_longest_side(source, workspace, settings):
     run(settings(source, protocol="cube128", cube_size=12), workspace)
     case = VoxelStore(workspace.prepared).cases["anna-image"]
     assert case.shape == (12, 12, 12)
     assert case.spacing_mm == pytest.approx((1.0, 1.0, 1.0))
 
 
-def test_a_prepared_voxel_lies_in_the_world_where_its_affine_says(tmp_path, workspace):
+def test_a_prepared_voxel_lies_in_the_world_where_its_affine_says(tmp_path, workspace, settings):
     affine = np.array([[0, 0, -1.5, 40], [-1.0, 0, 0, 20], [0, 2.0, 0, -9], [0, 0, 0, 1]])
     shape = (20, 16, 12)
     world = np.einsum("ij,jxyz->ixyz", affine, np.stack([*np.indices(shape), np.ones(shape)]))
@@ -100,24 +63,7 @@ def test_a_prepared_voxel_lies_in_the_world_where_its_affine_says(tmp_path, work
     assert store.volume("a")[index] / 255 * 600 - 200 == pytest.approx(10 * y, abs=3)
 
 
-def test_a_second_run_finds_all_done_without_reading_a_scan(source, workspace, monkeypatch):
-    first = run(settings(source), workspace)
-    monkeypatch.setattr("med3dinsight.preparing.run.prepare_source", lambda *_: pytest.fail("a scan was read"))
-    before = content(workspace)
-    second = run(settings(source), workspace)
-    assert (second.prepared, second.seconds, second.done_before) == (3, first.seconds, True)
-    assert content(workspace) == before
-    with look_only():
-        assert run(settings(source), workspace).done_before
-
-
-def test_a_look_alone_does_nothing(source, workspace):
-    with look_only(), pytest.raises(NotDone):
-        run(settings(source), workspace)
-    assert not workspace.prepared.exists()
-
-
-def test_bad_files_are_left_out_with_reason_and_hint_and_the_others_go_on(source, workspace):
+def test_bad_files_are_left_out_with_reason_and_hint_and_the_others_go_on(source, workspace, scan, settings):
     nan = np.zeros((4, 4, 4), dtype=np.float32)
     nan[1, 1, 1] = np.nan
     write_nifti(source / "nan.nii", nan, AFFINE)
@@ -148,7 +94,7 @@ def test_bad_files_are_left_out_with_reason_and_hint_and_the_others_go_on(source
     assert again.left_out == result.left_out
 
 
-def test_nothing_usable_is_an_error_that_names_the_first_reason(tmp_path, workspace):
+def test_nothing_usable_is_an_error_that_names_the_first_reason(tmp_path, workspace, settings):
     for name in ("a.nii", "b.nii"):
         (tmp_path / "scans").mkdir(exist_ok=True)
         (tmp_path / "scans" / name).write_bytes(b"no image")
@@ -159,7 +105,7 @@ def test_nothing_usable_is_an_error_that_names_the_first_reason(tmp_path, worksp
     assert not workspace.prepared.exists()
 
 
-def test_no_folder_and_no_scan_are_errors_that_write_nothing(tmp_path, workspace):
+def test_no_folder_and_no_scan_are_errors_that_write_nothing(tmp_path, workspace, settings):
     with pytest.raises(InputError, match="does not exist"):
         run(settings(tmp_path / "nothing"), workspace)
     (tmp_path / "empty").mkdir()
@@ -168,142 +114,7 @@ def test_no_folder_and_no_scan_are_errors_that_write_nothing(tmp_path, workspace
     assert not workspace.prepared.exists()
 
 
-def test_an_unusable_source_does_not_harm_what_was_prepared(source, tmp_path, workspace):
-    run(settings(source), workspace)
-    before = content(workspace)
-    (tmp_path / "bad").mkdir()
-    (tmp_path / "bad" / "a.nii").write_bytes(b"no image")
-    with pytest.raises(InputError):
-        run(settings(tmp_path / "bad"), workspace)
-    assert content(workspace) == before
-    assert run(settings(source), workspace).done_before
-
-
-def prepared_again(monkeypatch) -> list[str]:
-    from med3dinsight.preparing.item import prepare_source
-
-    ids: list[str] = []
-
-    def watched(source, config):
-        ids.append(source.id)
-        return prepare_source(source, config)
-
-    monkeypatch.setattr("med3dinsight.preparing.run.prepare_source", watched)
-    return ids
-
-
-def test_a_new_scan_is_added_and_the_others_are_kept(source, workspace, monkeypatch):
-    run(settings(source), workspace)
-    scan(source, "abel", seed=9)
-    ids = prepared_again(monkeypatch)
-    assert run(settings(source), workspace).prepared == 4
-    assert ids == ["abel-image"]
-
-
-def test_a_changed_scan_is_prepared_again_with_those_behind_it(source, workspace, monkeypatch):
-    run(settings(source), workspace)
-    scan(source, "bert", seed=77)
-    ids = prepared_again(monkeypatch)
-    assert run(settings(source), workspace).prepared == 3
-    assert ids == ["bert-image", "cleo-image"]
-    fresh = Workspace(workspace.root.parent / "fresh", create=True)
-    run(settings(source), fresh)
-    assert content(workspace) == content(fresh)
-
-
-def test_changed_names_of_labels_count_as_a_change(source, workspace):
-    run(settings(source), workspace)
-    (source / "cleo" / "label.json").write_text('{"3": "flesh"}')
-    assert not run(settings(source), workspace).done_before
-    assert VoxelStore(workspace.prepared).cases["cleo-image"].label_names == ((3, "flesh"),)
-
-
-def test_a_scan_that_is_gone_is_dropped(source, workspace):
-    run(settings(source), workspace)
-    (source / "cleo" / "image.nii.gz").unlink()
-    (source / "cleo" / "label.nii.gz").unlink()
-    assert run(settings(source), workspace).prepared == 2
-    store = VoxelStore(workspace.prepared)
-    assert list(store.cases) == ["anna-image", "bert-image"]
-    assert (workspace.prepared / "voxels.u8").stat().st_size == sum(case.num_voxels for case in store.cases.values())
-
-
-def test_other_settings_start_anew(source, workspace, monkeypatch):
-    run(settings(source), workspace)
-    ids = prepared_again(monkeypatch)
-    run(settings(source, spacing_mm=1.0), workspace)
-    assert len(ids) == 3
-    assert VoxelStore(workspace.prepared).cases["anna-image"].shape == (10, 8, 12)
-
-
-def test_a_setting_of_the_other_protocol_changes_nothing(source, workspace):
-    run(settings(source), workspace)
-    assert run(settings(source, cube_size=32), workspace).done_before
-
-
-def test_a_full_disk_keeps_what_was_prepared(source, workspace, monkeypatch):
-    from med3dinsight.workspace.voxel_store import VoxelWriter
-
-    whole = VoxelWriter.append
-
-    def full(self, case, voxels, label):
-        if case.id == "bert-image":
-            raise DiskFullError("no space left", "free some")
-        return whole(self, case, voxels, label)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(VoxelWriter, "append", full)
-        with pytest.raises(DiskFullError):
-            run(settings(source), workspace)
-    ids = prepared_again(monkeypatch)
-    assert run(settings(source), workspace).prepared == 3
-    assert ids == ["bert-image", "cleo-image"]
-
-
-KILLED = """
-import sys, time
-from med3dinsight.preparing.config import PrepareConfig
-from med3dinsight.preparing.run import run
-from med3dinsight.workspace import Workspace
-
-def told(done, total, note=""):
-    print(done, flush=True)
-    time.sleep(0.05)
-
-config = PrepareConfig(source=sys.argv[1], protocol="native", spacing_mm=2.0)
-run(config, Workspace(sys.argv[2]), progress=told)
-"""
-
-
-def test_a_kill_loses_at_most_the_scan_in_work(tmp_path, workspace, monkeypatch):
-    source = tmp_path / "scans"
-    for number in range(12):
-        scan(source, f"p{number:02d}", seed=number, label=True)
-    environment = {**os.environ, "PYTHONPATH": str(Path(med3dinsight.__file__).parents[1])}
-    child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(source), str(workspace.root)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    assert child.stdout is not None
-    for _ in range(4):
-        done = int(child.stdout.readline())
-    time.sleep(0.02)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    child.stdout.close()
-    assert not (workspace.prepared / "stage.json").exists()
-    ids = prepared_again(monkeypatch)
-    result = run(settings(source), workspace)
-    assert result.prepared == 12
-    assert 12 - len(ids) >= done
-    fresh = Workspace(tmp_path / "fresh", create=True)
-    run(settings(source), fresh)
-    assert content(workspace) == content(fresh)
-
-
-def test_the_modality_is_read_before_it_is_guessed(tmp_path, workspace, dicom_series):
+def test_the_modality_is_read_before_it_is_guessed(tmp_path, workspace, dicom_series, settings):
     source = tmp_path / "scans"
     dark = np.full((6, 6, 6), -1000, dtype=np.int16)
     dark[3:] = np.random.default_rng(0).integers(0, 90, (3, 6, 6))
@@ -326,7 +137,7 @@ def test_the_modality_is_read_before_it_is_guessed(tmp_path, workspace, dicom_se
     assert (case.modality, case.modality_guessed) == ("ct", False)
 
 
-def test_the_same_voxels_under_two_names_have_one_hash_and_stay_two_cases(tmp_path, workspace):
+def test_the_same_voxels_under_two_names_have_one_hash_and_stay_two_cases(tmp_path, workspace, scan, settings):
     source = tmp_path / "scans"
     for subject, seed in (("anna", 1), ("bert", 1), ("cleo", 2)):
         scan(source, subject, seed=seed)
@@ -335,7 +146,7 @@ def test_the_same_voxels_under_two_names_have_one_hash_and_stay_two_cases(tmp_pa
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-def test_the_result_is_what_the_contract_says(source, workspace):
+def test_the_result_is_what_the_contract_says(source, workspace, settings):
     run(settings(source), workspace)
     record = json.loads((workspace.prepared / "stage.json").read_text())
     assert {"prepared", "left_out", "workspace", "seconds"} <= set(record["result"])
@@ -370,7 +181,7 @@ assert "torch" not in sys.modules
 
 
 @pytest.mark.network
-def test_organs_of_the_sample_keep_their_size_and_density(sample_dir, workspace):
+def test_organs_of_the_sample_keep_their_size_and_density(sample_dir, workspace, settings):
     result = run(settings(sample_dir, spacing_mm=3.0), workspace)
     assert (result.prepared, result.left_out) == (8, ())
     store = VoxelStore(workspace.prepared)

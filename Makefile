@@ -32,9 +32,9 @@ help:
 $(VENV)/.core: pyproject.toml constraints.txt
 	@$(TURN) sh -ec '\
 	  if $(DONE); then exit 0; fi; \
-	  $(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { \
-	    echo "error: Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing);" \
-	      "name another one: make PYTHON=python3.12" >&2; exit 2; }; \
+	  $(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || { \
+	    echo "error: Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing);" \
+	      "name another one, as in: make PYTHON=python3.12" >&2; exit 2; }; \
 	  if test -e $(VENV)/.installing; then rm -rf $(VENV); fi; \
 	  if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then echo "making $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); fi; \
 	  trap "rm -f $(VENV)/.installing" EXIT; touch $(VENV)/.installing; \
@@ -77,5 +77,5 @@ bench: $(VENV)/.core
 	else echo "there are no benchmarks yet"; fi
 
 clean:
-	rm -rf $(VENV) .venv.lock $(WORK) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv.lock build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,54 @@
+"""Captioners by name. To add one: write its file, add one entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .captioner import Captioner
+
+
+@dataclass(frozen=True)
+class CaptionerEntry:
+    """One captioner that can be named.
+
+    Attributes:
+        load: Makes the captioner; None for ``shuffled``, whose texts are another captioner's.
+        version: Raised when the same slice would get another text; texts of an older one are made anew.
+        kind: What it is, in a few words.
+        source: Where it comes from.
+    """
+
+    load: Callable[[], Captioner] | None
+    version: int
+    kind: str
+    source: str
+
+
+def _tissue() -> Captioner:
+    from .tissue import TissueDescriber
+
+    return TissueDescriber()
+
+
+def _template() -> Captioner:
+    from .template import TemplateCaptioner
+
+    return TemplateCaptioner()
+
+
+CAPTIONERS: dict[str, CaptionerEntry] = {
+    "tissue": CaptionerEntry(_tissue, 1, "rule-based describer of tissues, no language model", "built in"),
+    "template": CaptionerEntry(_template, 1, "control: modality, plane and place in the scan only", "built in"),
+    "shuffled": CaptionerEntry(None, 1, "control: another captioner's texts, dealt out wrongly", "built in"),
+}
+
+
+def list_captioners() -> list[dict[str, Any]]:
+    """Returns a row for each captioner: name, parameters, tokens, kind, source."""
+    return [
+        {"name": name, "parameters": None, "tokens": None, "kind": entry.kind, "source": entry.source}
+        for name, entry in CAPTIONERS.items()
+    ]

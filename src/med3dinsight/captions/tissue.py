@@ -1,0 +1,39 @@
+"""The embedded default captioner: a rule-based describer of tissues, label-free.
+
+It is no language model. It measures Hounsfield units (CT) or brightness (MR) inside the body's
+outline and fills what it measured into sentences; the same slice always gets the same text.
+"""
+
+from __future__ import annotations
+
+from ..slices.rendering import SliceView
+from .tissue_ct import describe_ct
+from .tissue_mr import describe_mr
+from .wording import MODALITY_WORDS, outer_surface, slice_place
+
+MAX_WORDS = 88
+EMPTY_TEXT = "Empty slice outside of the body, no tissue."
+
+
+class TissueDescriber:
+    """Describes which tissues are where and how much; see the module's docstring."""
+
+    def describe(self, view: SliceView) -> str:
+        """Returns a text of at most 88 words; findings first, then plane, place and modality."""
+        view = view.without_padding()
+        if not view.shows_body:
+            return EMPTY_TEXT
+        findings = describe_ct(view) if view.modality == "ct" else describe_mr(view)
+        findings.append(outer_surface(view))
+        end = f"{view.plane.name.capitalize()} {MODALITY_WORDS[view.modality]} {slice_place(view)}."
+        return " ".join([*_fitting([finding for finding in findings if finding], len(end.split())), end])
+
+
+def _fitting(findings: list[str], words: int) -> list[str]:
+    sentences = []
+    for finding in findings:
+        words += len(finding.split())
+        if words > MAX_WORDS:
+            break
+        sentences.append(finding[0].upper() + finding[1:] + ".")
+    return sentences

@@ -1,0 +1,99 @@
+"""Which slices of which crops of each volume make the slice table of a workspace.
+
+Under the cube protocol the whole cube is the one crop of a volume; under the native protocol seeded
+random crops are drawn, which do not depend on what other volumes there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from math import prod
+
+import numpy as np
+
+from ..errors import ConfigError, InputError
+from ..records import Case, Crop, SliceRef
+from ..types import Plane, Shape3
+
+
+def plan_slices(
+    cases: Iterable[Case], *, whole: bool, crop_size: int, crops_per_volume: int, positions_per_plane: int, seed: int
+) -> list[SliceRef]:
+    """Lists the slices of all volumes: 3 planes x ``positions_per_plane`` of every crop.
+
+    Args:
+        cases: The prepared volumes, in any order; the result is in the order of their ids.
+        whole: Take each (cubic) volume as its only crop instead of drawing crops.
+        crop_size: Edge of a drawn crop in voxels.
+        crops_per_volume: Different crops drawn a volume; fewer where the volume has no more.
+        positions_per_plane: Equally spaced slices a plane.
+        seed: Changes the drawn crops.
+
+    Returns:
+        Slices sorted by case id, then in the order the crops were drawn, then plane and index.
+
+    Raises:
+        ConfigError: A crop has fewer voxels along an edge than slices are asked for.
+        InputError: A volume is not cubic and ``whole`` is set.
+    """
+    slices: list[SliceRef] = []
+    for case in sorted(cases, key=lambda case: case.id):
+        crops = [_whole_crop(case)] if whole else draw_crops(case, crop_size, crops_per_volume, seed)
+        for crop in crops:
+            slices.extend(slices_of_crop(crop, positions_per_plane))
+    return slices
+
+
+def slices_of_crop(crop: Crop, positions_per_plane: int) -> Iterator[SliceRef]:
+    """Yields the slices of one crop: position k is voxel ``floor((k + 1/2) * size / positions_per_plane)``.
+
+    Example:
+        >>> [ref.index for ref in slices_of_crop(Crop("a", (0, 0, 0), 64), 4)][:4]
+        [8, 24, 40, 56]
+
+    Raises:
+        ConfigError: There are fewer voxels along an edge than positions.
+    """
+    if positions_per_plane > crop.size:
+        raise ConfigError(
+            f"{positions_per_plane} positions a plane in a crop of {crop.size} voxels",
+            f"set caption.positions_per_plane to {crop.size} or less",
+        )
+    for plane in Plane:
+        for position in range(positions_per_plane):
+            yield SliceRef(crop, plane, (2 * position + 1) * crop.size // (2 * positions_per_plane))
+
+
+def draw_crops(case: Case, size: int, count: int, seed: int) -> list[Crop]:
+    """Draws different random crops of a volume, the same for a case whatever else is prepared.
+
+    Along an axis where the volume is at least as long as the crop, the crop lies inside it; where it
+    is shorter, the volume is in the middle of the crop and the origin is negative.
+
+    Args:
+        case: The volume.
+        size: Edge of the crops in voxels.
+        count: How many; fewer are returned where there are not so many different ones.
+        seed: Changes what is drawn.
+    """
+    room = [max(length - size, 0) for length in case.shape]
+    centred = [-((size - length) // 2) if length < size else 0 for length in case.shape]
+    possible = prod(extent + 1 for extent in room)
+    digest = hashlib.sha256(case.id.encode()).digest()
+    generator = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
+    origins: dict[Shape3, None] = {}
+    while len(origins) < min(count, possible):
+        drawn = generator.integers(0, room, endpoint=True)
+        x, y, z = (int(start + step) for start, step in zip(centred, drawn, strict=True))
+        origins[x, y, z] = None
+    return [Crop(case.id, origin, size) for origin in origins]
+
+
+def _whole_crop(case: Case) -> Crop:
+    if len(set(case.shape)) != 1:
+        raise InputError(
+            f"volume {case.id} is {' x '.join(map(str, case.shape))} voxels and not a cube",
+            "prepare with the cube128 protocol, or caption crops of a native workspace",
+        )
+    return Crop(case.id, (0, 0, 0), case.shape[0])

@@ -160,7 +160,7 @@ def _train(
         "test": sorted({case.subject for case in people.test}),
         "test_cases": [case.id for case in people.test],
         "train_voxel_sha256": [case.voxel_sha256 for case in people.train],
-        "prepared": read_json(workspace.prepared / "settings.json"),
+        "prepare": workspace.require(workspace.prepared, "prepare").config,
     }
     write_model(folder, network, facts)
     predict_cases(

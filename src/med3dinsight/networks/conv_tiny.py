@@ -1,4 +1,8 @@
-"""``conv_tiny`` for segmentation: the small CNN encoder with a light U-Net decoder."""
+"""``conv_tiny`` for segmentation: the small CNN encoder with a light U-Net decoder.
+
+Classes are scored at half the input's resolution and interpolated: on a CPU the full-resolution stage
+would cost as much as all the rest.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ class DecoderStage(nn.Module):
 
     Args:
         channels: Channels from below.
-        skip: Channels of the skip; 0 where there is none.
+        skip: Channels of the skip.
         outputs: Channels of the result.
     """
 
@@ -27,11 +31,11 @@ class DecoderStage(nn.Module):
         )
 
     def forward(
-        self, below: Float[Tensor, "b c x y z"], skip: Float[Tensor, "b s u v w"] | None, size: torch.Size
+        self, below: Float[Tensor, "b c x y z"], skip: Float[Tensor, "b s u v w"]
     ) -> Float[Tensor, "b o u v w"]:
-        """Returns features of spatial size ``size``."""
-        features = F.interpolate(self.reduce(below), size=size, mode="trilinear")
-        return self.mix(features if skip is None else torch.cat([features, skip], 1))
+        """Returns features of the skip's size."""
+        features = F.interpolate(self.reduce(below), size=skip.shape[2:], mode="trilinear")
+        return self.mix(torch.cat([features, skip], 1))
 
 
 class ConvTinySegmenter(nn.Module):
@@ -47,13 +51,11 @@ class ConvTinySegmenter(nn.Module):
         fine, middle, coarse = self.encoder.widths
         self.up1 = DecoderStage(coarse, middle, middle)
         self.up2 = DecoderStage(middle, fine, 32)
-        self.up3 = DecoderStage(32, 1, 16)
-        self.classify = nn.Conv3d(16, num_classes, 1)
+        self.classify = nn.Conv3d(32, num_classes, 1)
 
     def forward(self, volume: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b c x y z"]:
         """Returns class scores at the input's size."""
         fine, middle, coarse = self.encoder(volume).pyramid
-        features = self.up1(coarse, middle, middle.shape[2:])
-        features = self.up2(features, fine, fine.shape[2:])
-        features = self.up3(features, volume, volume.shape[2:])
-        return self.classify(features)
+        features = self.up1(coarse, middle)
+        features = self.up2(features, fine)
+        return F.interpolate(self.classify(features), size=volume.shape[2:], mode="trilinear")

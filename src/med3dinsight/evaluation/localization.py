@@ -116,7 +116,8 @@ def _score_runs(
     for number, run in enumerate(runs, start=1):
         model, facts = load_aligned(workspace.pretraining / run)
         gallery = build_gallery(config, workspace, people, facts["towers"], facts["captioner"])
-        results[run] = {"seed": facts["seed"], **score_model(model.to(device).eval(), gallery, config, device)}
+        match = config.match if facts["match"] == "both" else facts["match"]
+        results[run] = {"seed": facts["seed"], **score_model(model.to(device).eval(), gallery, match, device)}
         progress(number, len(runs), run)
     return results
 
@@ -169,7 +170,7 @@ def build_gallery(
     rng = np.random.default_rng([config.seed, 40])
     wrong = [_other_crop(rng, crop, others, store) for crop in own]
     refs = [slices[row] for row in by_crop[own[0]]]
-    images, texts = load_targets(workspace, towers, captioner)
+    images, texts = load_targets(workspace, towers, captioner, texts_of=_true_texts(workspace, captioner))
     rows = torch.tensor([by_crop[crop] for crop in own]).reshape(len(own), NUM_PLANES, -1)
     voxels = {crop: store.crop(crop) for crop in own}
     visible = [[not is_empty(voxels[crop], slices[row]) for row in by_crop[crop]] for crop in own]
@@ -187,13 +188,24 @@ def build_gallery(
     )
 
 
+def _true_texts(workspace: Workspace, captioner: str) -> str | None:
+    """Returns whose texts the shuffled captioner has dealt out wrongly, None for the others.
+
+    Asked with its own texts a run on shuffled captions could only fail; asked with the true ones it fails because
+    of what it learned.
+    """
+    if captioner != "shuffled":
+        return None
+    return str(workspace.require(workspace.captions / captioner, "caption --captioner shuffled").config["shuffle_of"])
+
+
 def _other_crop(rng: np.random.Generator, crop: Crop, others: list[Crop], store: VoxelStore) -> Crop:
     modality = store.cases[crop.case].modality
     alike = [other for other in others if store.cases[other.case].modality == modality] or others
     return alike[rng.integers(len(alike))]
 
 
-def score_model(model: AlignedEncoder, gallery: Gallery, config: LocalizeConfig, device: torch.device) -> Scores:
+def score_model(model: AlignedEncoder, gallery: Gallery, match: str, device: torch.device) -> Scores:
     """Asks the right and the wrong volumes; returns their scores, and those by image or text alone."""
     from ..readouts.localization import localize
 
@@ -204,8 +216,8 @@ def score_model(model: AlignedEncoder, gallery: Gallery, config: LocalizeConfig,
         return asdict(localize(answers, gallery.features, gallery.visible, gallery.spacing_mm, match))
 
     return {
-        "volume": score(right, config.match),
-        "wrong_volume": score(wrong, config.match),
+        "volume": score(right, match),
+        "wrong_volume": score(wrong, match),
         "image_only": score(right, "image"),
         "text_only": score(right, "text"),
     }

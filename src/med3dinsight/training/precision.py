@@ -36,10 +36,14 @@ def cpu_has_bf16() -> bool:
     return bool(flags & {"avx512_bf16", "amx_bf16"})
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies bf16 natively."""
+    return torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+
+
 def autocast(device: torch.device) -> AbstractContextManager[object]:
     """A mixed-precision context: bf16 where the device has it, else nothing."""
-    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
-    return torch.autocast(device.type, dtype=torch.bfloat16) if has_bf16 else contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16) if has_bf16(device) else contextlib.nullcontext()
 
 
 def limit_threads(threads: int) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from med3dinsight.workspace import Workspace
 
-STAGES = '''
+STAGES = """
 import os, signal, sys, time
 from dataclasses import dataclass
 from med3dinsight.config import StageConfig
@@ -53,7 +54,7 @@ def run(config, workspace, *, progress):
     record = StageRecord("stand-in", fingerprint(config.identity()), config.identity(), {}, 0.0)
     write_record(folder, record)
     return Result(config.name, os.getpid(), os.environ["OMP_NUM_THREADS"])
-'''
+"""
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import time
 from types import ModuleType
 
 import pytest
+
 from med3dinsight.errors import InputError, UserError
 from med3dinsight.jobs import Job, complete_jobs, default_workers, run_jobs, sum_up
 from med3dinsight.types import Watcher
@@ -31,7 +32,7 @@ class Story(Watcher):
 
 
 @pytest.fixture
-def job(stages: ModuleType):  # noqa: ANN201 -- a function with optional settings
+def job(stages: ModuleType):
     """Makes a job of the stand-in stage."""
 
     def make(name: str, after: tuple[str, ...] = (), stage: str = "stand-in", **settings: object) -> Job:

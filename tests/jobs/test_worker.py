@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from med3dinsight.workspace import Workspace
 
 PARENT = """

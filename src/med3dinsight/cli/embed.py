@@ -15,7 +15,7 @@ from .stages import stage_reply
 def embed(
     work: Work,
     towers: Annotated[str | None, typer.Option(metavar="NAME", help="A name of `med3dinsight towers`.")] = None,
-    captioner: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Whose texts; may be repeated.")] = None,
+    captioner: Annotated[str | None, typer.Option(metavar="NAME", help="Whose texts to embed.")] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Tune the projections on slice/text pairs first.")] = False,
     held_out: HeldOut = None,
     config: ConfigFile = None,
@@ -30,7 +30,7 @@ def embed(
 
     options = {
         "towers": towers,
-        "captioners": captioner,
+        "captioner": captioner,
         "projection": "tuned" if tune else None,
         "held_out": held_out,
         "device": device,

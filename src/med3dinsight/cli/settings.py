@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..config import StageConfig, apply_overrides, build, parse_override, read_toml
 from ..errors import ConfigError, suggest
 
-Settings = TypeVar("Settings", bound=StageConfig)
+if TYPE_CHECKING:
+    from ..config import StageConfig
+
+Settings = TypeVar("Settings", bound="StageConfig")
 #: Tables of a study file; a verb reads its own and leaves the others to theirs.
 TABLES = (
     "study",
@@ -40,6 +42,8 @@ def read_settings(
     Raises:
         ConfigError: A table or key is unknown, or a value is not allowed.
     """
+    from ..config import apply_overrides, build, parse_override, read_toml  # not before an option is right
+
     document = read_toml(file) if file is not None else {}
     for table in document:
         if table not in TABLES:

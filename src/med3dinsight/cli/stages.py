@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..config import StageConfig
-from ..jobs import Job, StageFunction
-from ..workspace import Workspace
 from .progress import watching_one
 from .replies import Reply, plain
+
+if TYPE_CHECKING:
+    from ..config import StageConfig
+    from ..jobs import Job, StageFunction
 
 
 def stage_reply(
@@ -35,6 +36,9 @@ def stage_reply(
         dry_run: Only look.
         create: Make the workspace where it does not exist.
     """
+    from ..jobs import Job
+    from ..workspace import Workspace
+
     job = Job(verb, verb, function, settings)
     if dry_run:
         return _look(job, work, create)
@@ -49,6 +53,8 @@ def stage_reply(
 
 
 def _look(job: Job, work: Path, create: bool) -> Reply:
+    from ..workspace import Workspace
+
     done_before = False
     if not create or (work / "workspace.json").exists():
         workspace = Workspace(work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +91,12 @@ def remove_stage(workspace: Workspace, stage: str) -> int:
         WorkspaceLockedError: A study is running in the workspace.
     """
     folder = stage_folder(workspace, stage)
-    with workspace.lock(), disk_errors(folder):
+    with workspace.lock(wait_seconds=0.5), disk_errors(folder):
         freed = bytes_on_disk(folder)
         if folder.is_symlink():
             folder.unlink()
         elif folder.exists():
-            os.replace(folder, folder.with_name(f"{_REMOVED}{folder.name}-{os.getpid()}"))
+            os.replace(folder, folder.with_name(f"{_REMOVED}{folder.name}-{time.time_ns()}"))
         for leftover in workspace.root.glob(f"{_REMOVED}*"):
             shutil.rmtree(leftover)
     return freed

@@ -149,6 +149,19 @@ def test_fat_under_the_skin_is_measured(describe: Callable[..., str], phantom: H
     assert "hardly any fat under the skin" in describe(without, Plane.AXIAL, LOWER).lower()
 
 
+def test_fat_is_measured_below_a_skin_of_some_pixels_but_not_below_muscle(describe: Callable[..., str]) -> None:
+    body = np.full((90, 70, 60), -1000, dtype=np.float32)
+    body[10:80, 10:60] = 40
+    body[12:78, 12:58] = -100
+    body[20:70, 20:50] = 40
+    thickness = re.search(r"(\d+) mm of fat under the skin", describe(body, Plane.AXIAL, 30))
+    assert thickness is not None
+    assert 8 * 4 <= int(thickness.group(1)) <= 9 * 4
+    body[10:80, 10:60] = 40
+    body[18:72, 18:52] = -100
+    assert "Hardly any fat under the skin" in describe(body, Plane.AXIAL, 30)
+
+
 def test_even_brightness_is_contrast_medium_and_a_shell_around_marrow_is_bone(
     describe: Callable[..., str], phantom: HU
 ) -> None:

@@ -42,7 +42,7 @@ _MARROW_HU = 300.0
 _SPINE_HALF_WIDTH, _SPINE_DEPTH = 0.065, 0.58
 #: A bright spot with more gas than this around it is a vessel in the lung; a rib has a wall behind it.
 _IN_LUNG_SHARE = 0.55
-_THICK_FAT_MM = 60.0
+_THICK_FAT_MM, _SKIN_LAYERS = 60.0, 4
 
 
 @dataclass(frozen=True)
@@ -241,13 +241,22 @@ def _fat(view: SliceView, tissues: Tissues) -> list[str]:
     amount = graded(share, (4, 15, 30, 50), ("hardly any", "little", "some", "much", "mostly"))
     findings = [f"{amount} fat ({share:.0f} percent)"]
     if skin_sides(view):
-        depth = ndimage.distance_transform_cdt(view.body, metric="taxicab")
-        inside = np.bincount(depth.ravel(), minlength=2)[1:]
-        fatty = np.bincount(depth[tissues.fat], minlength=inside.size + 1)[1:]
-        shares = fatty[1:] / np.maximum(inside[1:], 1)
-        ends = np.flatnonzero(shares < 0.4)
-        layers = int(ends[0]) if ends.size else shares.size
-        thickness = (layers + 1) * min(view.spacing_mm)
-        amount = f"{thickness:.0f} mm" if thickness < _THICK_FAT_MM else "a thick layer"
-        findings.append(f"{amount} of fat under the skin" if layers else "hardly any fat under the skin")
+        findings.append(_fat_under_the_skin(view, tissues))
     return findings
+
+
+def _fat_under_the_skin(view: SliceView, tissues: Tissues) -> str:
+    depth = ndimage.distance_transform_cdt(view.body, metric="taxicab")
+    inside = np.bincount(depth.ravel(), minlength=2)[1:]
+    fat = np.bincount(depth[tissues.fat], minlength=inside.size + 1)[1:]
+    fatty = fat >= 0.4 * np.maximum(inside, 1)
+    # The skin itself comes first: one pixel, or some where the surface runs slantwise to the slice.
+    first = np.flatnonzero(fatty[:_SKIN_LAYERS])
+    if not first.size:
+        return "hardly any fat under the skin"
+    rest = np.flatnonzero(~fatty[first[0] :])
+    layers = rest[0] if rest.size else fatty.size - first[0]
+    # The outermost pixel is never counted as fat, whatever it is; mostly it is.
+    thickness = (layers + 1) * min(view.spacing_mm)
+    amount = f"{thickness:.0f} mm" if thickness < _THICK_FAT_MM else "a thick layer"
+    return f"{amount} of fat under the skin"

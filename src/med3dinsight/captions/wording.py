@@ -120,10 +120,12 @@ def on_sides(names: list[str]) -> str:
     """Joins names of sides.
 
     Example:
-        >>> on_sides(["front"]), on_sides(["upper", "left"])
-        ('on the front side', 'on the upper and left sides')
+        >>> on_sides(["front"]), on_sides(["upper", "right", "left"])
+        ('on the front side', 'on the upper, right and left sides')
     """
-    return f"on the {' and '.join(names)} side{'s' if len(names) > 1 else ''}"
+    if len(names) == 1:
+        return f"on the {names[0]} side"
+    return f"on the {', '.join(names[:-1])} and {names[-1]} sides"
 
 
 def outer_surface(view: SliceView) -> str:

@@ -188,11 +188,13 @@ class Study:
 
     def localize_config(self) -> LocalizeConfig:
         """Settings of slice localisation in the test people: the arms, and their controls by shuffled captions."""
-        arms, controls = {}, {}
+        arms: dict[str, tuple[str, ...]] = {}
+        controls: dict[str, tuple[str, ...]] = {}
         for arm in self.pretrained_arms():
-            shuffled = self.pretrain_config(arm, 0).captioner == "shuffled"
-            table = controls if shuffled and arm.control_of else arms
-            table[arm.control_of if table is controls else arm.name] = self.pretraining_runs(arm)
+            if arm.control_of and self.pretrain_config(arm, 0).captioner == "shuffled":
+                controls[arm.control_of] = self.pretraining_runs(arm)
+            else:
+                arms[arm.name] = self.pretraining_runs(arm)
         return self.build("localize", arms=arms, controls=controls, people=self.config.test_subjects)
 
     def probe_config(self) -> ProbeConfig:
@@ -272,7 +274,8 @@ def _arms(rows: Iterable[dict[str, Any]]) -> tuple[Arm, ...]:
     names = {arm.name for arm in arms}
     for arm in arms:
         if arm.control_of is not None and arm.control_of not in names - {arm.name}:
-            raise ConfigError(f"arm {arm.name} is the control of {arm.control_of}", suggest(arm.control_of, names))
+            message = f"arm {arm.name} is the control of {arm.control_of}, which is no other arm"
+            raise ConfigError(message, suggest(arm.control_of, names - {arm.name}))
         if own := _STAGES["pretrain"][1] & set(arm.pretrain):
             raise ConfigError(f"arm {arm.name} sets pretrain.{min(own)}", "the study itself sets it; see [study]")
         if arm.init == "scratch" and (arm.captioner or arm.method or arm.pretrain):

@@ -28,11 +28,11 @@ def watching() -> Iterator[Watcher]:
     from rich.console import Console
 
     columns = (
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         progress.TimeRemainingColumn(),
-        progress.TextColumn("{task.fields[note]}", style="dim"),
+        progress.TextColumn("{task.fields[note]}", style="dim", markup=False),
     )
     with progress.Progress(*columns, console=Console(stderr=True)) as bars:
         yield Bars(bars)

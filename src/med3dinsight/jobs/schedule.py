@@ -77,8 +77,9 @@ class _Schedule:
                 waiting = [job for job in waiting if not self._look_at(job)]
                 while self.ready and len(self.running) < self.workers:
                     self._start(self.ready.pop(0))
-                for connection in wait(list(self.running)) if self.running else ():
-                    self._listen(self.running[connection])
+                told = wait(list(self.running)) if self.running else []
+                for worker in [worker for connection, worker in self.running.items() if connection in told]:
+                    self._listen(worker)
         finally:
             for worker in (*self.idle, *self.running.values()):
                 worker.kill()

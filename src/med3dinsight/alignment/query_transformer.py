@@ -112,9 +112,7 @@ class DecoderLayer(nn.Module):
         width = settings.width
         self.self_attention = nn.MultiheadAttention(width, settings.num_heads, batch_first=True)
         self.cross_attention = CrossAttention(settings)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, settings.ffn_width), nn.GELU(), nn.Linear(settings.ffn_width, width)
-        )
+        self.mlp = nn.Sequential(nn.Linear(width, settings.ffn_width), nn.GELU(), nn.Linear(settings.ffn_width, width))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
 
     def forward(

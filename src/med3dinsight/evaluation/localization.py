@@ -97,9 +97,7 @@ def _unseen_people(config: LocalizeConfig, workspace: Workspace, runs: list[str]
         raise ConfigError("every person was seen in pre-training", "pre-train with pretrain.held_out = [...]")
     for case in cases:
         for run, row in facts.items():
-            if case.subject in people and (
-                case.subject in row["subjects"] or case.voxel_sha256 in row["voxel_sha256"]
-            ):
+            if case.subject in people and (case.subject in row["subjects"] or case.voxel_sha256 in row["voxel_sha256"]):
                 raise LeakageError(f"{case.id} was seen in pre-training run {run}", "locate in people it never saw")
     return people
 
@@ -223,9 +221,7 @@ def score_model(model: AlignedEncoder, gallery: Gallery, match: str, device: tor
     }
 
 
-def answer(
-    model: AlignedEncoder, gallery: Gallery, crops: list[Crop], device: torch.device
-) -> tuple[Tensor, Tensor]:
+def answer(model: AlignedEncoder, gallery: Gallery, crops: list[Crop], device: torch.device) -> tuple[Tensor, Tensor]:
     """Returns PSAT's image and text vectors for crops at every place, each ``(c, p, j, e)`` on the CPU."""
     import torch
 

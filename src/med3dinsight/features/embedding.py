@@ -21,6 +21,7 @@ def embed_pictures(
     folder: Path, towers: TowerPair, store: VoxelStore, slices: list[SliceRef], progress: Progress
 ) -> NDArray[np.float16]:
     """Embeds every slice of the table as displayed; ``folder/image.npy``, one row a slice."""
+
     def compute(first: int, last: int) -> NDArray[np.float32]:
         return towers.embed_images([slice_pixels(store.volume(ref.crop.case), ref) for ref in slices[first:last]])
 

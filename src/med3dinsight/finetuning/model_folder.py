@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from ..encoders.weights import weights_bytes, load_weights
+from ..encoders.weights import load_weights, weights_bytes
 from ..errors import InputError
 from ..networks.registry import create_network
 from ..workspace.files import read_json, write_bytes, write_json

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -10,9 +9,7 @@ from torch import Tensor
 EPSILON = 1e-5
 
 
-def soft_dice_loss(
-    probabilities: Float[Tensor, "b c x y z"], labels: Int[Tensor, "b x y z"]
-) -> Float[Tensor, ""]:
+def soft_dice_loss(probabilities: Float[Tensor, "b c x y z"], labels: Int[Tensor, "b x y z"]) -> Float[Tensor, ""]:
     r"""One minus the soft Dice, averaged over the foreground classes.
 
     .. math:: 1 - \frac{2 \sum p\,y + \epsilon}{\sum p + \sum y + \epsilon}

@@ -14,5 +14,6 @@ def __getattr__(name: str) -> Any:
     if name == "predict":
         from .predict import predict
 
+        globals()["predict"] = predict  # importing the submodule of that name has put it in this place
         return predict
     raise AttributeError(name)

@@ -65,7 +65,9 @@ def predict(
         done += 1
         progress(number, len(scans), scan.id)
     if not done:
-        first = problems[0] if problems else LeftOut(str(source), "no scan was found", "give a scan or a folder of them")
+        first = (
+            problems[0] if problems else LeftOut(str(source), "no scan was found", "give a scan or a folder of them")
+        )
         raise InputError(f"nothing was predicted; {first.file}: {first.reason}", first.hint)
     names = {str(index): entry["name"] for index, entry in enumerate(facts["classes"], start=1)}
     write_json(output / "classes.json", {"0": "background", **names})

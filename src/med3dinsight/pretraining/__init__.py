@@ -16,5 +16,6 @@ def __getattr__(name: str) -> Any:
     if name == "run":
         from .run import run
 
+        globals()["run"] = run  # importing the submodule of that name has put it in this place
         return run
     raise AttributeError(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from ..towers.targets import load_targets
 from ..workspace import Workspace
 from ..workspace.caption_store import CaptionStore

@@ -103,7 +103,9 @@ def fit_tuned(
     start = fit_whitened(image, text, rank)
     matrices = [nn.Parameter(projection.matrix.clone()) for projection in start]
     optimizer = torch.optim.AdamW(matrices, lr=1e-3, weight_decay=TUNING_WEIGHT_DECAY)
-    sides = [torch.from_numpy(np.asarray(a, dtype=np.float32)) - p.mean for a, p in zip((image, text), start, strict=True)]
+    sides = [
+        torch.from_numpy(np.asarray(a, dtype=np.float32)) - p.mean for a, p in zip((image, text), start, strict=True)
+    ]
     rng = np.random.default_rng(seed)
     for _ in range(steps):
         rows = torch.from_numpy(rng.choice(len(image), size=min(batch, len(image)), replace=False))

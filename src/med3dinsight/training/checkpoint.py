@@ -16,9 +16,7 @@ from torch import nn
 from ..workspace.files import write_bytes
 
 
-def save_checkpoint(
-    path: Path, identity: str, step: int, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
+def save_checkpoint(path: Path, identity: str, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Writes model, optimiser and the number of finished steps atomically."""
     buffer = io.BytesIO()
     state = {"identity": identity, "step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}

@@ -122,11 +122,11 @@ def test_shuffled_controls_stand_beside_their_arm_in_localisation(study: Study) 
 
 
 def test_data_are_the_sample_or_a_folder_beside_the_file(study: Study, document: dict[str, Any]) -> None:
-    assert study.prepare_config(Path("/work")).source == "/data/scans"
+    assert study.prepare_config(Path("/w")).source == "/data/scans"
     document["study"]["data"] = "/elsewhere"
-    assert study_from(document, (), Path("/data")).prepare_config(Path("/work")).source == "/elsewhere"
+    assert study_from(document, (), Path("/data")).prepare_config(Path("/w")).source == "/elsewhere"
     document["study"]["data"] = "sample"
-    assert study_from(document, (), Path("/data")).prepare_config(Path("/work")).source == "/work/sample"
+    assert study_from(document, (), Path("/data")).prepare_config(Path("/w")).source == "/w/sample"
 
 
 def test_jobs_keep_to_one_thread_and_the_device_of_the_study(document: dict[str, Any]) -> None:

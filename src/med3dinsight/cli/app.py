@@ -8,14 +8,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 import typer
 
 from .. import __version__
 from ..errors import ConfigError, suggest
-from .failures import describe, show_failure
+from .failures import describe, discard_output, show_failure
 from .replies import Reply, show_reply
 
 PROGRAM = "med3dinsight"
@@ -77,6 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except typer.Exit as stop:
         return stop.exit_code
+    except BrokenPipeError:  # whoever read the output has gone, as in `| head`
+        discard_output()
+        return 0
     except (Exception, KeyboardInterrupt) as error:
         failure = describe(error)
         show_failure(failure, error, as_json)
@@ -129,6 +131,3 @@ def _root(
     From a folder of scans: prepare, caption, embed, pretrain, finetune, evaluate, report. `demo` does it all on
     sample scans; `run` does it all as a study file says. Every stage can be stopped and goes on where it was.
     """
-
-
-Function = Callable[..., Reply]

@@ -89,6 +89,11 @@ def show_failure(failure: Failure, error: BaseException, as_json: bool) -> None:
         if as_json:
             print(json.dumps(failure.__dict__))
         sys.stdout.flush()
-    except OSError:  # a closed pipe or a full disk: nobody reads it, and Python must not try again at exit
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:  # a closed pipe or a full disk
+        discard_output()
+
+
+def discard_output() -> None:
+    """Lets what is still to be written to standard output vanish, so that Python does not try again at exit."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -55,7 +55,7 @@ def run(config, workspace, *, progress):
 """
 DOCUMENT: dict[str, Any] = {
     "study": {"data": "sample", "test_subjects": ["t"], "seeds": [0, 1], "device": "cpu", "workers": 2},
-    "finetune": {"classes": {"liver": ["liver"]}, "train": ["a"]},
+    "finetune": {"classes": {"liver": ["liver"], "lung": ["lung_*"]}, "train": ["a"]},
     "localize": {},
     "probe": {},
     "arm": [
@@ -234,7 +234,7 @@ def study_file(tmp_path: Path) -> Path:
         workers = 1
         device = "cpu"
         [finetune]
-        classes = { liver = ["liver"] }
+        classes = { liver = ["liver"], lung = ["lung_*"] }
         train = ["a"]
         [[arm]]
         name = "scratch"

@@ -33,7 +33,7 @@ steps = 9
 
 [finetune]
 train = ["a"]
-classes = { liver = ["liver"] }
+classes = { liver = ["liver"], lung = ["lung_*"] }
 
 [localize]
 max_crops = 7

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..errors import Med3DInsightError
 from ..losses.segmentation import segmentation_loss
 from ..training.checkpoint import load_checkpoint, save_checkpoint
+from ..training.divergence import refuse_divergence
 from ..training.precision import autocast
 from ..training.run_log import RunLog
 from ..training.schedule import warmup_cosine
@@ -42,16 +42,13 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * warmup_cosine(step, config.steps, config.warmup_steps)
         images, labels = draw_crops(volumes, config, step)
-        with autocast(device):
+        with autocast(device, config.patch_size):
             scores = network(images.to(device))
         loss = segmentation_loss(scores, labels.to(device))
-        if not torch.isfinite(loss):
-            raise Med3DInsightError(
-                f"the loss became {loss.item()} at step {step}", f"the last good checkpoint is in {folder}"
-            )
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
+        refuse_divergence(loss, norm, step, folder)
         optimizer.step()
         done = step + 1
         if done % LOG_EVERY == 0 or done == config.steps:

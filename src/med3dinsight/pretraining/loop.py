@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ..alignment.aligned_encoder import AlignedEncoder
-from ..errors import Med3DInsightError
 from ..losses.infonce import infonce
 from ..readouts.online import embedding_spread, matching_accuracy
 from ..training.checkpoint import load_checkpoint, save_checkpoint
+from ..training.divergence import refuse_divergence
 from ..training.precision import autocast
 from ..training.run_log import RunLog
 from ..training.schedule import warmup_cosine
@@ -79,16 +79,13 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * warmup_cosine(step, config.steps, config.warmup_steps)
         batch = draw_batch(pool, config, method.slices_per_volume, step)
-        with autocast(device):
+        with autocast(device, batch.volumes.shape[-1]):
             answers = model(batch.volumes.to(device), batch.planes.to(device), batch.positions.to(device))
         loss = alignment_loss(answers, batch, config)
-        if not torch.isfinite(loss):
-            raise Med3DInsightError(
-                f"the loss became {loss.item()} at step {step}", f"the last good checkpoint is in {folder}"
-            )
         optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+        refuse_divergence(loss, norm, step, folder)
         optimizer.step()
         losses.append(loss.item())
         done = step + 1

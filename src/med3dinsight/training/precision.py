@@ -11,6 +11,10 @@ import torch
 
 from ..errors import ConfigError
 
+#: oneDNN (in torch 2.13) returns garbage as the bf16 weight gradient of a 3 x 3 x 3 convolution on a map that is two
+#: voxels long. Crops with this edge have no such maps in any encoder, and smaller ones are cheap in fp32.
+SMALLEST_BF16_EDGE = 32
+
 
 def choose_device(name: str) -> torch.device:
     """Turns ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device; ``auto`` takes CUDA where it works.
@@ -41,9 +45,18 @@ def has_bf16(device: torch.device) -> bool:
     return torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
 
 
-def autocast(device: torch.device) -> AbstractContextManager[object]:
-    """A mixed-precision context: bf16 where the device has it, else nothing."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if has_bf16(device) else contextlib.nullcontext()
+def autocast(device: torch.device, trained_edge: int | None = None) -> AbstractContextManager[object]:
+    """A mixed-precision context: bf16 where the device has it, else nothing.
+
+    Args:
+        device: Where is computed.
+        trained_edge: Edge in voxels of the volumes that a network is trained on; below
+            :data:`SMALLEST_BF16_EDGE` a CPU stays with fp32. None where no gradient is wanted.
+    """
+    too_small = device.type == "cpu" and trained_edge is not None and trained_edge < SMALLEST_BF16_EDGE
+    if too_small or not has_bf16(device):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def limit_threads(threads: int) -> None:

@@ -1,0 +1,30 @@
+"""Stopping before a step that would ruin the weights, so that the last checkpoint stays a good one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import Med3DInsightError
+
+
+def refuse_divergence(loss: Tensor, gradient_norm: Tensor, step: int, folder: Path) -> None:
+    """Checks loss and gradients before the optimiser uses them.
+
+    Args:
+        loss: The step's loss.
+        gradient_norm: Global norm of the gradients, before clipping.
+        step: Number of finished steps.
+        folder: Where the run's checkpoint is.
+
+    Raises:
+        Med3DInsightError: One of them is not finite.
+    """
+    for name, value in (("loss", loss), ("gradient", gradient_norm)):
+        if not torch.isfinite(value):
+            raise Med3DInsightError(
+                f"the {name} became {value.item()} after {step} steps",
+                f"lower the learning rate; the last good checkpoint is in {folder}",
+            )

@@ -75,8 +75,9 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
             _set_slices(config, workspace, ledger, slices)
             _write_texts(config, workspace, ledger, store, progress)
         result = CaptionResult(len(slices), 0, 0, 0.0, config.captioner)
-        shown = config.model_dump(mode="json")
-        write_record(folder, StageRecord("caption", identity, shown, asdict(result), round(time.time() - started, 3)))
+        shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
+        made_from = {"prepared": prepared.fingerprint}
+        write_record(folder, StageRecord("caption", identity, shown, asdict(result), seconds, inputs=made_from))
     return result
 
 

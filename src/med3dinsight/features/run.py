@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..towers.registry import check_name
 from ..types import Progress, silent
 from ..workspace import Workspace
-from ..workspace.provenance import StageRecord, completed, fingerprint, write_record
+from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
 from .config import EmbedConfig
 
 if TYPE_CHECKING:
@@ -59,22 +59,23 @@ def run(config: EmbedConfig, workspace: Workspace, *, progress: Progress = silen
     Raises:
         ConfigError: The towers are unknown, or nobody is left to fit the projections on.
         DownloadError: The towers' weights cannot be fetched or verified.
-        WorkspaceError: An earlier stage is missing.
+        WorkspaceError: An earlier stage is missing or has been run anew since.
     """
     check_name(config.towers)
     folder = workspace.features / config.towers / config.captioner
     prepared = workspace.require(workspace.prepared, "prepare")
-    captioned = workspace.require(workspace.captions / config.captioner, f"caption --captioner {config.captioner}")
+    texts = workspace.captions / config.captioner
+    captioned = workspace.require_current(texts, f"caption --captioner {config.captioner}")
     identity = fingerprint("embed", STAGE_VERSION, config.identity(), prepared.fingerprint, captioned.fingerprint)
     if (record := completed(folder, identity)) is not None:
         return EmbedResult(**{**record.result, "done_before": True})
     started = time.time()
     with workspace.lock(f"features-{config.towers}", wait_seconds=24 * 3600):
+        (folder / RECORD).unlink(missing_ok=True)
         result = _embed(config, workspace, progress)
-        write_record(
-            folder,
-            StageRecord("embed", identity, config.model_dump(mode="json"), asdict(result), time.time() - started),
-        )
+        shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
+        made_from = {"prepared": prepared.fingerprint, f"captions/{config.captioner}": captioned.fingerprint}
+        write_record(folder, StageRecord("embed", identity, shown, asdict(result), seconds, inputs=made_from))
     return result
 
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..errors import InputError
 from ..records import Crop, SliceRef
 from ..slices.emptiness import is_empty
 from ..training.augmentation import contrast_curve
@@ -69,7 +70,11 @@ def build_pool(
     texts: Float[Tensor, "n f"],
     held_out: frozenset[str],
 ) -> Pool:
-    """Groups the slices of the training subjects by crop, without empty slices and subjects held out."""
+    """Groups the slices of the training subjects by crop, without empty slices and subjects held out.
+
+    Raises:
+        InputError: No slice shows anything.
+    """
     by_crop: dict[Crop, list[int]] = defaultdict(list)
     for row, ref in enumerate(slices):
         if store.cases[ref.crop.case].subject not in held_out:
@@ -80,6 +85,8 @@ def build_pool(
         seen = [row for row in members if not is_empty(voxels, slices[row])]
         if seen:
             rows[store.cases[crop.case].subject][crop] = seen
+    if not rows:
+        raise InputError("every slice of the training people is empty", "look at the prepared volumes and their window")
     return Pool(store, slices, dict(rows), images, texts)
 
 

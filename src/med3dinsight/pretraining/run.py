@@ -6,14 +6,14 @@ import time
 from dataclasses import asdict, dataclass
 
 from ..encoders.registry import check_name
-from ..errors import ConfigError, LeakageError
 from ..records import Case
 from ..types import Progress, silent
 from ..workspace import Workspace
-from ..workspace.provenance import StageRecord, completed, fingerprint, write_record
+from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
 from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
 from .methods import Method, psat_settings, resolve
+from .people import refuse_fitted, training_cases
 
 STAGE_VERSION = 1
 
@@ -45,53 +45,32 @@ def run(config: PretrainConfig, workspace: Workspace, *, progress: Progress = si
 
     Raises:
         ConfigError: A name is unknown or sizes do not fit.
-        LeakageError: A subject held out would be seen under another name.
-        WorkspaceError: An earlier stage is missing.
+        LeakageError: A subject held out would be seen under another name, or was seen in fitting the projections.
+        WorkspaceError: An earlier stage is missing or has been run anew since.
     """
     check_name(config.encoder)
     method = resolve(config)
     folder = workspace.pretraining / config.run
     prepared = workspace.require(workspace.prepared, "prepare")
-    embedded = workspace.require(workspace.features / config.towers / config.captioner, "embed")
+    features = f"features/{config.towers}/{config.captioner}"
+    embedded = workspace.require_current(workspace.root / features, f"embed --captioner {config.captioner}")
     identity = fingerprint(
         "pretrain", STAGE_VERSION, config.identity(), asdict(method), prepared.fingerprint, embedded.fingerprint
     )
     if (record := completed(folder, identity)) is not None:
-        return PretrainResult(**{**record.result, "done_before": True})
+        checkpoint = str(folder / "encoder.safetensors")
+        return PretrainResult(**{**record.result, "checkpoint": checkpoint, "done_before": True})
     started = time.time()
     store = VoxelStore(workspace.prepared)
-    cases = training_cases(store, config.held_out)
+    cases = training_cases(store.cases, config.held_out)
+    refuse_fitted(config.held_out, embedded.config["held_out"])
     with workspace.lock(f"pretraining-{config.run}"):
+        (folder / RECORD).unlink(missing_ok=True)
         result = _train(config, method, workspace, store, cases, identity, progress)
-        write_record(
-            folder,
-            StageRecord("pretrain", identity, config.model_dump(mode="json"), asdict(result), time.time() - started),
-        )
+        shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
+        made_from = {"prepared": prepared.fingerprint, features: embedded.fingerprint}
+        write_record(folder, StageRecord("pretrain", identity, shown, asdict(result), seconds, inputs=made_from))
     return result
-
-
-def training_cases(store: VoxelStore, held_out: tuple[str, ...]) -> list[Case]:
-    """Returns the cases that pre-training may see.
-
-    Raises:
-        ConfigError: A subject held out is not in the workspace, or nobody is left.
-        LeakageError: The voxels of a subject held out are also there under another subject.
-    """
-    known = {case.subject for case in store.cases.values()}
-    if unknown := sorted(set(held_out) - known):
-        raise ConfigError(f"held-out subject {unknown[0]} is not in the workspace", "known: " + ", ".join(sorted(known)))
-    hidden = {case.voxel_sha256: case for case in store.cases.values() if case.subject in held_out}
-    seen = [case for case in store.cases.values() if case.subject not in held_out]
-    for case in seen:
-        if case.voxel_sha256 in hidden:
-            twin = hidden[case.voxel_sha256]
-            raise LeakageError(
-                f"case {case.id} of subject {case.subject} has the very voxels of held-out {twin.id} ({twin.subject})",
-                "hold both subjects out, or remove the copy and prepare again",
-            )
-    if not seen:
-        raise ConfigError("every subject is held out", "leave some people for pre-training")
-    return seen
 
 
 def _train(

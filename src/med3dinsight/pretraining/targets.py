@@ -14,13 +14,21 @@ from .config import PretrainConfig
 
 
 def load_pool(config: PretrainConfig, workspace: Workspace, store: VoxelStore) -> Pool:
-    """Builds the pool of crops and targets of a run."""
+    """Builds the pool of crops and targets of a run.
+
+    Raises:
+        InputError: No slice of the people who may be seen shows anything.
+        WorkspaceError: ``embed`` has not run.
+    """
     with CaptionStore(workspace.captions) as ledger:
         slices = ledger.slices()
     images, texts = load_targets(workspace, config.towers, config.captioner)
     if config.shuffled_pairs:
-        order = torch.from_numpy(derangement(len(slices), config.seed))
-        images, texts = images[order], texts[order]
+        # Only what may be seen is shuffled: a held-out person's features must not get in by another's slices.
+        seen = [row for row, ref in enumerate(slices) if store.cases[ref.crop.case].subject not in config.held_out]
+        rows = torch.tensor(seen)
+        order = rows[torch.from_numpy(derangement(len(seen), config.seed))]
+        images[rows], texts[rows] = images[order], texts[order]
     return build_pool(store, slices, images, texts, frozenset(config.held_out))
 
 

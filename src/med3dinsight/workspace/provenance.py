@@ -43,6 +43,8 @@ class StageRecord:
         seconds: Wall time of the run that finished it.
         finished: Unix time of the end.
         version: Version of the package.
+        inputs: ``{folder: fingerprint}`` of the records it was made from and only makes sense with, folders
+            relative to the workspace.
     """
 
     stage: str
@@ -52,6 +54,7 @@ class StageRecord:
     seconds: float
     finished: float = field(default_factory=time.time)
     version: str = __version__
+    inputs: dict[str, str] = field(default_factory=dict)
 
 
 def write_record(folder: Path, record: StageRecord) -> None:

@@ -116,6 +116,22 @@ class Workspace:
             )
         return record
 
+    def require_current(self, folder: Path, verb: str) -> StageRecord:
+        """Returns the record of a finished stage whose inputs are still the ones that it was made from.
+
+        Raises:
+            WorkspaceError: It has not finished, or an input has been made anew since; the hint names the verb to run.
+        """
+        record = self.require(folder, verb)
+        for name, expected in record.inputs.items():
+            earlier = read_record(self.root / name)
+            if earlier is None or earlier.fingerprint != expected:
+                raise WorkspaceError(
+                    f"{folder.relative_to(self.root)} was made from {name} as it was before in {self.root}",
+                    f"run `med3dinsight {verb}` again",
+                )
+        return record
+
     @contextlib.contextmanager
     def lock(self, name: str = "workspace", *, wait_seconds: float = 5.0) -> Iterator[None]:
         """Holds an advisory lock; the system drops it when the process dies, so none goes stale.

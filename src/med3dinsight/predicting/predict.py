@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets import find
+from ..datasets.table import safe_id
 from ..errors import InputError
 from ..finetuning.inference import predict_scores
 from ..finetuning.model_folder import read_model
@@ -44,13 +45,14 @@ def predict(
         progress: Told about every scan.
 
     Raises:
-        InputError: The model or the input cannot be used, or no scan could be.
+        InputError: The model or the input cannot be used, no scan could be, or one would be overwritten.
         ConfigError: There is no such device.
     """
     chosen = choose_device(device)
     network, facts = read_model(model)
     network = network.to(chosen)
     scans, problems = _scans(source)
+    _refuse_overwriting(scans, output)
     settings = PrepareConfig(**{**facts["prepare"], "source": str(source)})
     done = 0
     for number, scan in enumerate(scans, start=1):
@@ -58,11 +60,11 @@ def predict(
             prepared = prepare_source(scan, settings)
         except InputError as error:
             problems.append(LeftOut(scan.image, error.message, error.hint))
-            continue
-        scores = predict_scores(network, prepared.voxels, facts["patch_size"], facts["overlap"], chosen)
-        labels = labels_on_source_grid(prepared.case, scores)
-        write_nifti(output / f"{scan.id}.nii.gz", labels, np.array(prepared.case.source_affine))
-        done += 1
+        else:
+            scores = predict_scores(network, prepared.voxels, facts["patch_size"], facts["overlap"], chosen)
+            labels = labels_on_source_grid(prepared.case, scores)
+            write_nifti(_target(output, scan), labels, np.array(prepared.case.source_affine))
+            done += 1
         progress(number, len(scans), scan.id)
     if not done:
         first = (
@@ -74,9 +76,19 @@ def predict(
     return PredictResult(done, tuple(problems))
 
 
+def _target(output: Path, scan: Source) -> Path:
+    return output / f"{scan.id}.nii.gz"
+
+
+def _refuse_overwriting(scans: list[Source], output: Path) -> None:
+    for scan in scans:
+        if _target(output, scan).resolve() == Path(scan.image).resolve():
+            raise InputError(f"the prediction would overwrite the scan {scan.image}", "give another folder for OUTPUT")
+
+
 def _scans(source: Path) -> tuple[list[Source], list[LeftOut]]:
     if source.is_file():
-        name = source.name.split(".")[0]
+        name = safe_id(source.name)
         return [Source(name, name, str(source))], []
     sources, problems = find(str(source), "auto", "")
     return [Source(s.id, s.subject, s.image, modality=s.modality) for s in sources], list(problems)

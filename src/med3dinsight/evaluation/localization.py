@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ConfigError, LeakageError
+from ..errors import ConfigError, LeakageError, suggest
 from ..records import Crop
-from ..types import Progress, silent
+from ..types import Plane, Progress, silent
 from ..workspace import Workspace
 from ..workspace.files import read_json, write_json
-from ..workspace.provenance import StageRecord, completed, fingerprint, write_record
-from ..workspace.voxel_store import VoxelStore, read_manifest
+from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
+from ..workspace.voxel_store import read_manifest
+from .gallery import Gallery, build_gallery
 from .readout_config import LocalizeConfig
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ..alignment.aligned_encoder import AlignedEncoder
 
 STAGE_VERSION = 1
-NUM_PLANES = 3
 Scores = dict[str, Any]
 
 
@@ -51,36 +51,37 @@ def run_localize(config: LocalizeConfig, workspace: Workspace, *, progress: Prog
         progress: Told the runs done.
 
     Raises:
-        ConfigError: A run is unknown, or every person was seen in pre-training.
+        ConfigError: A person or the arm of a control is unknown, every person was seen in pre-training, or there is
+            nobody whose crops could be the wrong volume.
+        InputError: Nothing is to be seen in the people's crops.
         LeakageError: A person to be located in was seen by a run.
-        WorkspaceError: An earlier stage is missing.
+        WorkspaceError: An earlier stage is missing or has been run anew since.
     """
     arms = config.arms or {name: (name,) for name in _finished_runs(workspace)}
     runs = sorted({run for group in (arms, config.controls) for names in group.values() for run in names})
-    records = {run: workspace.require(workspace.pretraining / run, f"pretrain --run {run}") for run in runs}
+    _check_arms(config, arms)
+    records = {run: workspace.require_current(workspace.pretraining / run, f"pretrain --run {run}") for run in runs}
     if not runs:
         raise ConfigError("there is no pre-training run to ask", "run `med3dinsight pretrain` first")
-    folder = workspace.evaluation / "localization"
+    folder, path = workspace.evaluation / "localization", workspace.evaluation / "localization.json"
     identity = fingerprint(
         "localize", STAGE_VERSION, config.identity(), {run: record.fingerprint for run, record in records.items()}
     )
     if (record := completed(folder, identity)) is not None:
-        return LocalizeResult(**{**record.result, "done_before": True})
+        return LocalizeResult(str(path), record.result["arms"], done_before=True)
     started = time.time()
     people = _unseen_people(config, workspace, runs)
     with workspace.lock("localization"):
+        (folder / RECORD).unlink(missing_ok=True)
         by_run = _score_runs(config, workspace, runs, people, progress)
         rows = {
             arm: _arm_row([by_run[run] for run in names], [by_run[run] for run in config.controls.get(arm, ())], people)
             for arm, names in arms.items()
         }
-        path = workspace.evaluation / "localization.json"
         write_json(path, rows)
         result = LocalizeResult(str(path), rows)
-        write_record(
-            folder,
-            StageRecord("localize", identity, config.model_dump(mode="json"), asdict(result), time.time() - started),
-        )
+        shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
+        write_record(folder, StageRecord("localize", identity, shown, asdict(result), seconds))
     return result
 
 
@@ -88,11 +89,21 @@ def _finished_runs(workspace: Workspace) -> list[str]:
     return sorted(path.parent.name for path in workspace.pretraining.glob("*/stage.json"))
 
 
+def _check_arms(config: LocalizeConfig, arms: Mapping[str, tuple[str, ...]]) -> None:
+    for arm in config.controls:
+        if arm not in arms:
+            raise ConfigError(f"localize.controls: there is no arm {arm}", suggest(arm, arms))
+
+
 def _unseen_people(config: LocalizeConfig, workspace: Workspace, runs: list[str]) -> list[str]:
     cases = read_manifest(workspace.prepared)
     facts = {run: read_json(workspace.pretraining / run / "encoder.json") for run in runs}
     seen = {subject for row in facts.values() for subject in row["subjects"]}
     people = list(config.people) or sorted({case.subject for case in cases} - seen)
+    if unknown := sorted(set(people) - {case.subject for case in cases}):
+        raise ConfigError(
+            f"person {unknown[0]} is not in the workspace", suggest(unknown[0], [c.subject for c in cases])
+        )
     if not people:
         raise ConfigError("every person was seen in pre-training", "pre-train with pretrain.held_out = [...]")
     for case in cases:
@@ -120,89 +131,6 @@ def _score_runs(
     return results
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """The question: crops, where they are asked, what lies there, and where else to ask.
-
-    Attributes:
-        crops: Crops of the people, ``(c,)``.
-        wrong: As many crops of other people.
-        volumes: Reads a crop's voxels as ``(s, s, s)`` uint8.
-        positions: ``(p * j,)`` relative positions and planes of a crop's slices.
-        planes: As above.
-        features: Image and text features, each ``(c, p, j, e)``.
-        visible: ``(c, p, j)`` slices that show something.
-        spacing_mm: Distance between neighbouring positions.
-    """
-
-    crops: list[Crop]
-    wrong: list[Crop]
-    volumes: Callable[[Crop], np.ndarray]
-    planes: Tensor
-    positions: Tensor
-    features: tuple[Tensor, Tensor]
-    visible: Tensor
-    spacing_mm: float
-
-
-def build_gallery(
-    config: LocalizeConfig, workspace: Workspace, people: list[str], towers: str, captioner: str
-) -> Gallery:
-    """Collects the crops of the people, their slices' features, and crops of others of the same modality."""
-    import torch
-
-    from ..slices.emptiness import is_empty
-    from ..towers.targets import load_targets
-    from ..workspace.caption_store import CaptionStore
-
-    store = VoxelStore(workspace.prepared)
-    with CaptionStore(workspace.captions) as ledger:
-        slices = ledger.slices()
-    by_crop: dict[Crop, list[int]] = {}
-    for row, ref in enumerate(slices):
-        by_crop.setdefault(ref.crop, []).append(row)
-    own: list[Crop] = []
-    for person in people:
-        own += [crop for crop in by_crop if store.cases[crop.case].subject == person][: config.max_crops]
-    others = [crop for crop in by_crop if store.cases[crop.case].subject not in people]
-    rng = np.random.default_rng([config.seed, 40])
-    wrong = [_other_crop(rng, crop, others, store) for crop in own]
-    refs = [slices[row] for row in by_crop[own[0]]]
-    images, texts = load_targets(workspace, towers, captioner, texts_of=_true_texts(workspace, captioner))
-    rows = torch.tensor([by_crop[crop] for crop in own]).reshape(len(own), NUM_PLANES, -1)
-    voxels = {crop: store.crop(crop) for crop in own}
-    visible = [[not is_empty(voxels[crop], slices[row]) for row in by_crop[crop]] for crop in own]
-    first = own[0]
-    step = first.size * store.cases[first.case].spacing_mm[0] / rows.shape[2]
-    return Gallery(
-        own,
-        wrong,
-        store.crop,
-        torch.tensor([int(ref.plane) for ref in refs]),
-        torch.tensor([ref.relative_position for ref in refs]),
-        (images[rows], texts[rows]),
-        torch.tensor(visible).reshape(rows.shape),
-        step,
-    )
-
-
-def _true_texts(workspace: Workspace, captioner: str) -> str | None:
-    """Returns whose texts the shuffled captioner has dealt out wrongly, None for the others.
-
-    Asked with its own texts a run on shuffled captions could only fail; asked with the true ones it fails because
-    of what it learned.
-    """
-    if captioner != "shuffled":
-        return None
-    return str(workspace.require(workspace.captions / captioner, "caption --captioner shuffled").config["shuffle_of"])
-
-
-def _other_crop(rng: np.random.Generator, crop: Crop, others: list[Crop], store: VoxelStore) -> Crop:
-    modality = store.cases[crop.case].modality
-    alike = [other for other in others if store.cases[other.case].modality == modality] or others
-    return alike[rng.integers(len(alike))]
-
-
 def score_model(model: AlignedEncoder, gallery: Gallery, match: str, device: torch.device) -> Scores:
     """Asks the right and the wrong volumes; returns their scores, and those by image or text alone."""
     from ..readouts.localization import localize
@@ -211,7 +139,7 @@ def score_model(model: AlignedEncoder, gallery: Gallery, match: str, device: tor
     wrong = answer(model, gallery, gallery.wrong, device)
 
     def score(answers: tuple[Tensor, Tensor], match: str) -> Scores:
-        return asdict(localize(answers, gallery.features, gallery.visible, gallery.spacing_mm, match))
+        return asdict(localize(answers, gallery.features, gallery.visible, gallery.places_mm, match))
 
     return {
         "volume": score(right, match),
@@ -235,7 +163,7 @@ def answer(model: AlignedEncoder, gallery: Gallery, crops: list[Crop], device: t
                 image, text = model(voxels, gallery.planes[None].to(device), gallery.positions[None].to(device))
             images.append(image[0].float().cpu())
             texts.append(text[0].float().cpu())
-    shape = (len(crops), NUM_PLANES, -1)
+    shape = (len(crops), len(Plane), -1)
     return (
         torch.stack(images).reshape(*shape, images[0].shape[-1]),
         torch.stack(texts).reshape(*shape, texts[0].shape[-1]),
@@ -256,4 +184,9 @@ def _arm_row(runs: list[Scores], controls: list[Scores], people: list[str]) -> S
 
 
 def _mean(scores: list[Scores]) -> Scores:
-    return {key: sum(row[key] for row in scores) / len(scores) for key in scores[0]}
+    return {key: _mean_value([row[key] for row in scores]) for key in scores[0]}
+
+
+def _mean_value(values: list[float]) -> float:
+    # Counts are the same in every run and stay whole numbers.
+    return values[0] if isinstance(values[0], int) else sum(values) / len(values)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError, LeakageError
+from ..errors import ConfigError, InputError, LeakageError
 from ..records import Case
 from ..types import Progress, silent
 from ..volumes.labels import annotated_classes, class_map
 from ..workspace import Workspace
 from ..workspace.files import read_json, write_json
-from ..workspace.provenance import StageRecord, completed, fingerprint, write_record
+from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
 from ..workspace.voxel_store import VoxelStore, read_manifest
 from .readout_config import ProbeConfig
 
@@ -47,6 +47,7 @@ def run_probe(config: ProbeConfig, workspace: Workspace, *, progress: Progress =
 
     Raises:
         ConfigError: A subject has no fitting labels, or there is no run.
+        InputError: The training or the test people show less than two of the classes.
         LeakageError: A test subject was seen in pre-training or trains the classifier.
         WorkspaceError: An earlier stage is missing.
     """
@@ -54,22 +55,20 @@ def run_probe(config: ProbeConfig, workspace: Workspace, *, progress: Progress =
     if not runs:
         raise ConfigError("there is no pre-training run to probe", "run `med3dinsight pretrain` first")
     records = {run: workspace.require(workspace.pretraining / run, f"pretrain --run {run}") for run in runs}
-    folder = workspace.evaluation / "probe"
+    folder, path = workspace.evaluation / "probe", workspace.evaluation / "probe.json"
     inputs = {run: record.fingerprint for run, record in records.items()}
     identity = fingerprint("probe", STAGE_VERSION, config.identity(), inputs)
     if (record := completed(folder, identity)) is not None:
-        return ProbeResult(**{**record.result, "done_before": True})
+        return ProbeResult(str(path), record.result["arms"], done_before=True)
     started = time.time()
     train, test = _choose_cases(config, workspace, runs)
     with workspace.lock("probe"):
+        (folder / RECORD).unlink(missing_ok=True)
         arms = _probe_all(config, workspace, runs, train, test, progress)
-        path = workspace.evaluation / "probe.json"
         write_json(path, arms)
         result = ProbeResult(str(path), arms)
-        write_record(
-            folder,
-            StageRecord("probe", identity, config.model_dump(mode="json"), asdict(result), time.time() - started),
-        )
+        shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
+        write_record(folder, StageRecord("probe", identity, shown, asdict(result), seconds))
     return result
 
 
@@ -89,13 +88,16 @@ def _choose_cases(config: ProbeConfig, workspace: Workspace, runs: tuple[str, ..
     for subject in (*config.train, *config.test):
         if subject not in {case.subject for case in labelled}:
             raise ConfigError(f"subject {subject} has no case labelled for every class", "choose other subjects")
-    test = [case for case in labelled if case.subject in config.test]
+    train, test = ([case for case in labelled if case.subject in side] for side in (config.train, config.test))
+    if twins := {case.voxel_sha256 for case in train} & {case.voxel_sha256 for case in test}:
+        copy = next(case for case in test if case.voxel_sha256 in twins)
+        raise LeakageError(f"the voxels of test case {copy.id} also train the probe", "leave one of the copies out")
     for run in runs:
         facts = read_json(workspace.pretraining / run / "encoder.json")
         for case in test:
             if case.subject in facts["subjects"] or case.voxel_sha256 in facts["voxel_sha256"]:
                 raise LeakageError(f"{case.id} was seen in pre-training run {run}", "test on others")
-    return [case for case in labelled if case.subject in config.train], test
+    return train, test
 
 
 def draw_voxels(
@@ -171,14 +173,18 @@ def _probe_one(
     store = VoxelStore(workspace.prepared)
     encoder = encoder.to(device).eval()
     sides = []
-    for cases in (train, test):
+    for side, cases in (("training", train), ("test", test)):
         features, classes = [], []
         for case in cases:
             rng = np.random.default_rng([config.seed, *case.id.encode()])
-            label = class_map(case.label_names, _entries(config))[store.label(case.id)]
+            stored = store.label(case.id)
+            label = class_map(case.label_names, _entries(config), [int(stored.max())])[stored]
             places, drawn = draw_voxels(label, len(config.classes) + 1, config.voxels_per_class, rng)
-            features.append(voxel_features(encoder, store.volume(case.id), places, size, device))
-            classes.append(drawn)
+            if len(places):
+                features.append(voxel_features(encoder, store.volume(case.id), places, size, device))
+                classes.append(drawn)
+        if len(np.unique(np.concatenate([[], *classes]))) < 2:
+            raise InputError(f"the {side} people show less than two of the classes", "name other people or classes")
         sides += [np.concatenate(features), np.concatenate(classes)]
     auc = probe_auc(*sides)
     names = list(config.classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ class LocalizeConfig(StageConfig):
 
     section: ClassVar[str] = "localize"
 
-    arms: dict[str, tuple[str, ...]] = Field(
+    arms: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
         default_factory=dict, description="arm = its pre-training runs (seeds); empty: every run an arm"
     )
     controls: dict[str, tuple[str, ...]] = Field(
@@ -36,7 +36,7 @@ class ProbeConfig(StageConfig):
     runs: tuple[str, ...] = Field((), description="pre-training runs; empty: all")
     random_inits: int = Field(5, ge=1, le=50, description="random encoders that are the baseline")
     classes: dict[str, tuple[str | int, ...]] = Field(
-        min_length=1, description="class name = list of label names (globs) or label values"
+        min_length=2, description="class name = list of label names (globs) or label values; two or more"
     )
     train: tuple[str, ...] = Field(min_length=1, description="subjects whose voxels train the classifier")
     test: tuple[str, ...] = Field(min_length=1, description="subjects it is tested on")

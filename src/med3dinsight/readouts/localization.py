@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+#: Cosine similarities that differ by less are equal.
+TIE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def similarity(
 def position_errors(
     answers: tuple[Float[Tensor, "c p j e"], Float[Tensor, "c p j f"]],
     features: tuple[Float[Tensor, "c p j e"], Float[Tensor, "c p j f"]],
-    spacing_mm: float,
+    places_mm: Float[Tensor, "c p j"],
     match: str = "both",
 ) -> Float[Tensor, "c p j"]:
     """Error in mm of the best position on the true plane, for every slice of every crop.
@@ -61,40 +64,52 @@ def position_errors(
     Args:
         answers: PSAT's image and text vectors for c crops, p planes, j positions.
         features: The slices' image and text features at the same places.
-        spacing_mm: Distance between neighbouring positions.
+        places_mm: Where the positions lie along the axis of their plane.
         match: "both", "image" or "text".
     """
     scores = similarity(answers, features, match, "cpie,cpje->cpji")
-    best = scores.argmax(-1)
-    truth = torch.arange(best.shape[-1], device=best.device)
-    return (best - truth).abs().float() * spacing_mm
+    return (places_mm.gather(-1, scores.argmax(-1)) - places_mm).abs()
 
 
-def crop_ranks(
+def crop_hits(
     answers: tuple[Float[Tensor, "c p j e"], Float[Tensor, "c p j f"]],
     features: tuple[Float[Tensor, "c p j e"], Float[Tensor, "c p j f"]],
     match: str = "both",
-) -> Int[Tensor, "c p j"]:
-    """Rank (0 = first) of the right crop among all crops asked at the slice's plane and position."""
+) -> Float[Tensor, "c p j"]:
+    """Whether the right crop comes first among all crops asked at the slice's plane and position.
+
+    Returns:
+        1 or 0; with ties for the first place, the chance of a draw: crops that all answer alike are no hit.
+    """
     scores = similarity(answers, features, match, "dpje,cpje->cpjd")
     own = torch.diagonal(scores, dim1=0, dim2=3).movedim(-1, 0).unsqueeze(-1)
-    return (scores > own).sum(-1)
+    beaten = (scores > own + TIE).any(-1)
+    tied = ((scores - own).abs() <= TIE).sum(-1)
+    return torch.where(beaten, 0.0, 1.0 / tied)
 
 
 def localize(
     answers: tuple[Float[Tensor, "c p j e"], Float[Tensor, "c p j f"]],
     features: tuple[Float[Tensor, "c p j e"], Float[Tensor, "c p j f"]],
     visible: Bool[Tensor, "c p j"],
-    spacing_mm: float,
+    places_mm: Float[Tensor, "c p j"],
     match: str = "both",
 ) -> LocalizationScores:
-    """Scores a gallery; slices that show next to nothing (``visible`` False) are not asked for."""
-    errors = position_errors(answers, features, spacing_mm, match)[visible]
-    ranks = crop_ranks(answers, features, match)[visible]
+    """Scores a gallery; slices that show next to nothing (``visible`` False) are not asked for.
+
+    Args:
+        answers: PSAT's image and text vectors for c crops, p planes, j positions.
+        features: The slices' image and text features at the same places.
+        visible: Slices to ask for; at least one.
+        places_mm: Where the positions lie along the axis of their plane.
+        match: "both", "image" or "text".
+    """
+    errors = position_errors(answers, features, places_mm, match)[visible]
+    hits = crop_hits(answers, features, match)[visible]
     return LocalizationScores(
         mean_mm=float(errors.mean()),
         median_mm=float(errors.median()),
-        crop_recall_at_1=float((ranks == 0).float().mean()),
+        crop_recall_at_1=float(hits.mean()),
         gallery=int(visible.shape[0]),
         slices=int(visible.sum()),
     )

@@ -44,7 +44,7 @@ def voxel_features(
     Args:
         encoder: A module that returns an ``EncoderOutput``.
         voxels: ``(x, y, z)`` uint8.
-        places: Voxel indices.
+        places: Voxel indices, at least one.
         size: Edge of the crops.
         device: Where the encoder is.
     """
@@ -65,7 +65,7 @@ def voxel_features(
         if result is None:
             result = np.empty((len(places), volume.shape[1]), dtype=np.float32)
         result[inside] = sampled[0, :, :, 0, 0].T.cpu().numpy()
-    assert result is not None  # places is never empty: classes without voxels are not drawn
+    assert result is not None  # there is at least one place
     return result
 
 
@@ -84,7 +84,7 @@ def probe_auc(
         test_classes: Their class indices.
 
     Returns:
-        ``{class: AUC}`` for the classes that both sides have.
+        ``{class: AUC}`` for the classes that both sides have, two at least on each side.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score

@@ -1,0 +1,225 @@
+"""Fine-tuning: scores a class and arm, and every arm against its scratch twin with what that allows to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from ..charts import Chart, Curve, Dot, LegendEntry, dot_chart, legend, line_chart
+from ..claims import METRIC_DIGITS, METRIC_NAMES, Verdict, judge
+from ..inputs import Inputs
+from ..tables import Group, Table, plain_table
+from ..wording import count, interval, listed, number, p_value, signed
+
+_ALL = "mean of the classes"
+_TABLE_DIGITS = {"dice": 3, "hd95_mm": 1, "nsd": 3}
+Cases = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class ArmVerdict:
+    """An arm, the metrics in which the same is said of it, and what that is."""
+
+    arm: str
+    metrics: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class SegmentationSection:
+    """Tables, charts and verdicts; each part may be empty where it was not run.
+
+    Attributes:
+        runs: Table of the fine-tuned runs.
+        loss: Chart of the training loss, and its legend.
+        scores: Table by class and arm, or None where nothing was scored.
+        comparisons: Table of the paired differences, or None.
+        verdicts: What the comparisons allow to say; those that say the same are one.
+        charts: Differences with their intervals.
+        notes: What is to be said beside the numbers.
+        definitions: Names and definitions of the metrics.
+    """
+
+    runs: Table
+    loss: Chart
+    legend: tuple[LegendEntry, ...]
+    scores: Table | None
+    comparisons: Table | None
+    verdicts: tuple[ArmVerdict, ...]
+    charts: tuple[Chart, ...]
+    notes: tuple[str, ...]
+    definitions: tuple[tuple[str, str], ...]
+
+
+def segmentation_section(inputs: Inputs) -> SegmentationSection | None:
+    """Describes fine-tuning; None where no model was fine-tuned."""
+    if not inputs.finetuning:
+        return None
+    scores = inputs.scores or {}
+    comparisons = list(scores.get("comparisons", ()))
+    chart, entries = _loss(inputs)
+    return SegmentationSection(
+        runs=_runs(inputs),
+        loss=chart,
+        legend=entries,
+        scores=_score_table(scores) if scores else None,
+        comparisons=_comparison_table(comparisons) if comparisons else None,
+        verdicts=tuple(_verdicts(comparisons)),
+        charts=tuple(_difference_charts(comparisons)),
+        notes=tuple(_notes(scores)) if scores else (),
+        definitions=tuple((METRIC_NAMES.get(key, key), text) for key, text in scores.get("definitions", {}).items()),
+    )
+
+
+def _runs(inputs: Inputs) -> Table:
+    rows = [
+        (
+            run.name,
+            str(run.facts["arm"]),
+            str(run.facts["init"]),
+            str(run.facts["network"]),
+            listed(run.facts["train"]),
+            listed(run.facts["test"]),
+            str(run.facts["seed"]),
+            str(run.record.config.get("steps", number(None))),
+            number(run.log[-1]["loss"], 3) if run.log else number(None),
+        )
+        for run in inputs.finetuning
+    ]
+    head = ("Run", "Arm", "Weights from", "Network", "Trained on", "Tested on", "Seed", "Steps", "Last loss")
+    return plain_table("Fine-tuned runs", head, rows, texts=6)
+
+
+def _loss(inputs: Inputs) -> tuple[Chart, tuple[LegendEntry, ...]]:
+    arms = list(dict.fromkeys(str(run.facts["arm"]) for run in inputs.finetuning))
+    curves = [
+        Curve(
+            tuple(row["step"] for row in run.log), tuple(row["loss"] for row in run.log), arms.index(run.facts["arm"])
+        )
+        for run in inputs.finetuning
+    ]
+    ends = [f"{run.name} ends at {number(run.log[-1]['loss'])}" for run in inputs.finetuning if run.log]
+    chart = line_chart("Training loss, one line a seed", "Training loss of fine-tuning: " + "; ".join(ends), curves)
+    return chart, legend(arms)
+
+
+def _score_table(scores: Mapping[str, Any]) -> Table:
+    arms = scores["arms"]
+    names = list(dict.fromkeys(name for arm in arms.values() for case in arm["cases"].values() for name in case))
+    groups = [Group(name, tuple(_row(arm, arms[arm], _of_class(name)) for arm in arms)) for name in names]
+    if len(names) > 1:
+        groups.append(Group(_ALL, tuple(_row(arm, arms[arm], _of_all) for arm in arms)))
+    head = ("Arm", *(METRIC_NAMES[metric] for metric in METRIC_NAMES), "Cases")
+    return Table("Mean over cases and seeds; in brackets the least and the greatest seed", head, tuple(groups))
+
+
+#: Takes a case's classes, a metric and a seed's place (None = the mean over seeds) to a value.
+Reader = Callable[[Mapping[str, Any], str, int | None], float | None]
+
+
+def _value(row: Mapping[str, Any], metric: str, seed: int | None) -> float | None:
+    if seed is None:
+        return row.get(metric)
+    values = row.get("by_seed", {}).get(metric, ())
+    return values[seed] if seed < len(values) else None
+
+
+def _of_class(name: str) -> Reader:
+    return lambda classes, metric, seed: _value(classes.get(name, {}), metric, seed)
+
+
+def _of_all(classes: Mapping[str, Any], metric: str, seed: int | None) -> float | None:
+    return _mean(_value(row, metric, seed) for row in classes.values())
+
+
+def _row(name: str, arm: Mapping[str, Any], read: Reader) -> tuple[str, ...]:
+    cases = arm["cases"].values()
+    cells = []
+    for metric in METRIC_NAMES:
+        digits = _TABLE_DIGITS[metric]
+        text = number(_mean(read(case, metric, None) for case in cases), digits)
+        seeds = [_mean(read(case, metric, place) for case in cases) for place in range(len(arm["seed"]))]
+        defined = [value for value in seeds if value is not None]
+        if len(defined) > 1:
+            # The word joiner keeps a line from breaking after the dash.
+            text += f" ({number(min(defined), digits)}–\u2060{number(max(defined), digits)})"
+        cells.append(text)
+    scored = sum(read(case, "dice", None) is not None for case in cases)
+    return (name, *cells, str(scored))
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return fmean(defined) if defined else None
+
+
+def _comparison_table(comparisons: list[Mapping[str, Any]]) -> Table:
+    rows: dict[str, list[tuple[str, ...]]] = {}
+    for row in comparisons:
+        digits = METRIC_DIGITS.get(row["metric"], 3)
+        rows.setdefault(f"{row['arm']} − {row['against']}", []).append(
+            (
+                METRIC_NAMES.get(row["metric"], row["metric"]),
+                signed(row["mean_difference"], digits),
+                interval(row["ci95"], digits),
+                p_value(row["p_value"]),
+                p_value(row["p_adjusted"]),
+                "yes" if judge(row).gain else "no",
+            )
+        )
+    head = ("Metric", "Mean difference", "95 % interval", "p", "p adjusted", "Gain claimed")
+    groups = tuple(Group(title, tuple(cells)) for title, cells in rows.items())
+    return Table("Paired differences; the same cases and seeds in both arms", head, groups)
+
+
+def _verdicts(comparisons: list[Mapping[str, Any]]) -> Iterable[ArmVerdict]:
+    metrics: dict[tuple[str, Verdict], list[str]] = {}
+    for row in comparisons:
+        metrics.setdefault((row["arm"], judge(row)), []).append(METRIC_NAMES.get(row["metric"], row["metric"]))
+    return (ArmVerdict(arm, listed(names), verdict) for (arm, verdict), names in metrics.items())
+
+
+def _difference_charts(comparisons: list[Mapping[str, Any]]) -> Iterable[Chart]:
+    for metric, name in METRIC_NAMES.items():
+        rows = [row for row in comparisons if row["metric"] == metric]
+        if not rows:
+            continue
+        better = rows[0].get("better", "lower" if metric == "hd95_mm" else "higher")
+        dots = [Dot(row["arm"], row["mean_difference"], row["ci95"][0], row["ci95"][1]) for row in rows]
+        digits = METRIC_DIGITS[metric]
+        words = (
+            f"{row['arm']} {signed(row['mean_difference'], digits)} ({interval(row['ci95'], digits)})" for row in rows
+        )
+        yield dot_chart(
+            f"{name} against {rows[0]['against']}",
+            f"Difference in {name} with its 95 % interval: " + "; ".join(words),
+            dots,
+            unit=f"difference; {better} is better",
+            reference=(0.0, "no difference"),
+        )
+
+
+def _notes(scores: Mapping[str, Any]) -> Iterable[str]:
+    if scores.get("settings", {}).get("cases") == "slabs":
+        thickness = scores["settings"]["slab_mm"]
+        yield f"A case is the left or right half of an axial slab, at most {thickness:g} mm thick, of one volume."
+    if missing := scores.get("left_out", {}).get("cases", ()):
+        yield f"{count(len(missing), 'case')} had nothing to be scored: " + "; ".join(
+            f"{item['case']} ({item['reason']})" for item in missing
+        )
+    if values := scores.get("left_out", {}).get("values", ()):
+        reasons: dict[tuple[str, str], int] = {}
+        for item in values:
+            reasons[item["class"], item["reason"]] = max(item["count"], reasons.get((item["class"], item["reason"]), 0))
+        yield "Undefined and left out, at most in any run: " + "; ".join(
+            f"{name} in {count(amount, 'case')} ({reason})" for (name, reason), amount in reasons.items()
+        )
+    for item in scores.get("not_compared", ()):
+        against = f" with {item['against']}" if item.get("against") else ""
+        metric = f" in {METRIC_NAMES.get(item['metric'], item['metric'])}" if item.get("metric") else ""
+        yield f"{item['arm']} could not be compared{against}{metric}: {item['reason']}."
+    checks = set(scores.get("leakage_checks", {}).values())
+    if checks:
+        yield "Checked that no test subject was seen in " + "; ".join(sorted(checks)) + "."

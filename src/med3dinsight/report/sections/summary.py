@@ -1,0 +1,132 @@
+"""What this shows: the key figures in words, computed from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..claims import METRIC_NAMES, Target, chance, difference_in_words, judge, localization_targets
+from ..config import ReportConfig
+from ..inputs import Inputs
+from ..wording import count, interval, listed, number, percent, signed
+from .captions import captioner_in_words
+from .data import people_of, seen_test_subjects, test_subjects
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A key figure: its value, what it is, and what it must be read beside."""
+
+    value: str
+    label: str
+    beside: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The lead, the key figures, what they say in sentences, and the targets of each arm."""
+
+    lead: str
+    figures: tuple[Figure, ...]
+    sentences: tuple[str, ...]
+    targets: tuple[tuple[str, Target], ...]
+
+
+def summary(inputs: Inputs, config: ReportConfig) -> Summary:
+    """Says what the finished stages show; what was not run is said to be missing."""
+    arms = inputs.localization or {}
+    dice = [row for row in (inputs.scores or {}).get("comparisons", ()) if row["metric"] == "dice"]
+    figures: list[Figure] = []
+    if arms:
+        name, row = next(iter(arms.items()))
+        figures += _localization_figures(name, row)
+    if dice:
+        figures.append(_dice_figure(dice[0]))
+    return Summary(
+        lead=_lead(inputs),
+        figures=tuple(figures),
+        sentences=(*_localization_sentences(arms), *_finetuning_sentences(inputs, dice)),
+        targets=tuple((name, target) for name, row in arms.items() for target in localization_targets(row, config)),
+    )
+
+
+def _lead(inputs: Inputs) -> str:
+    subjects = len({case.subject for case in inputs.cases})
+    text = f"{count(len(inputs.cases), 'scan')} of {count(subjects, 'subject')} were prepared."
+    written = {record.result["captioner"]: record.result["captioned"] for record in inputs.of_stage("caption").values()}
+    writers = [name for name in written if name != "shuffled"]
+    if writers:
+        writer, slices = captioner_in_words(writers[0]), count(written[writers[0]], "slice")
+        text += f" {slices} of them were put into words by {writer}."
+    if inputs.pretraining:
+        run = inputs.pretraining[0]
+        text += (
+            f" From these pairs, without any label, the 3D encoder {run.facts['encoder']} was pre-trained for "
+            f"{run.record.result['steps']} steps on {count(len(run.facts['subjects']), 'subject')}."
+        )
+    tested = test_subjects(inputs)
+    if tested and inputs.pretraining and not seen_test_subjects(inputs):
+        text += f" Nothing of {listed(tested)} entered any training; that is whom the results are about."
+    return text
+
+
+def _localization_figures(name: str, row: Mapping[str, Any]) -> list[Figure]:
+    volume, wrong, shuffled = row["volume"], row["wrong_volume"], row.get("shuffled_captions")
+    controls = f"asked of the wrong volume {number(wrong['mean_mm'], 0)} mm"
+    if shuffled is not None:
+        controls += f"; after shuffled captions {number(shuffled['mean_mm'], 0)} mm"
+    return [
+        Figure(
+            f"{number(volume['mean_mm'], 0)} mm",
+            f"mean error when {name} says where a slice of {listed(people_of(row['person']))} lies",
+            controls,
+        ),
+        Figure(
+            percent(volume["crop_recall_at_1"]),
+            f"of slices find their own crop first among {volume['gallery']:g}",
+            f"chance {percent(chance(volume), 1)}; wrong volume {percent(wrong['crop_recall_at_1'], 1)}",
+        ),
+    ]
+
+
+def _dice_figure(row: Mapping[str, Any]) -> Figure:
+    verdict = judge(row)
+    return Figure(
+        signed(row["mean_difference"], 3),
+        f"mean Dice of {row['arm']} against {row['against']} after fine-tuning",
+        f"95 % interval {interval(row['ci95'], 3)}; " + ("it excludes 0" if verdict.gain else "no gain is claimed"),
+    )
+
+
+def _localization_sentences(arms: Mapping[str, Any]) -> list[str]:
+    sentences = []
+    for name, row in arms.items():
+        error, wrong = row["volume"]["mean_mm"], row["wrong_volume"]["mean_mm"]
+        text = (
+            f"Localisation, {name}: the place of a slice is found with a mean error of {number(error, 1)} mm; asked of "
+            f"the wrong volume the error is {number(wrong, 1)} mm"
+        )
+        if row.get("shuffled_captions") is not None:
+            text += f", after pre-training on shuffled captions {number(row['shuffled_captions']['mean_mm'], 1)} mm"
+        if error < wrong:
+            text += f". The encoder knows this volume by {number(wrong - error, 1)} mm better than another one."
+        else:
+            text += ". That is no better than the wrong volume: nothing about this person's anatomy was used."
+        sentences.append(text)
+    return sentences or ["Slice localisation was not run."]
+
+
+def _finetuning_sentences(inputs: Inputs, dice: list[Mapping[str, Any]]) -> list[str]:
+    if not inputs.finetuning:
+        return ["Nothing was fine-tuned."]
+    if not dice:
+        return ["No fine-tuned arm was compared with its scratch twin."]
+    sentences = []
+    for row in dice:
+        verdict = judge(row)
+        sentences.append(
+            f"Fine-tuning, {row['arm']} against {row['against']}: mean {METRIC_NAMES['dice']} differs by "
+            f"{difference_in_words(row)}. {verdict.text} {verdict.scope}"
+        )
+    return [*sentences, "A gain is claimed only where the interval excludes 0."]

@@ -23,6 +23,9 @@ from numpy.typing import NDArray
 hypothesis.settings.register_profile("house", derandomize=True, deadline=None, max_examples=50)
 hypothesis.settings.load_profile("house")
 
+#: Fixtures of several rooms, in tests/plugins.
+pytest_plugins = ["learned_workspace"]
+
 
 @pytest.fixture(scope="session")
 def chromium() -> str:

@@ -41,7 +41,7 @@ def _minilm_lite(device: torch.device) -> TowerPair:
 TOWERS: dict[str, TowerEntry] = {
     "minilm-lite": TowerEntry(
         _minilm_lite,
-        22_713_216 + 3_371_024,
+        22_713_216 + 3_371_008,
         "general text + ImageNet image tower, a stand-in for a medical CLIP",
         "all-MiniLM-L6-v2 and EfficientNet-Lite0, Apache-2.0, from registry packages",
     ),

@@ -11,7 +11,8 @@ from .tissue_ct import describe_ct
 from .tissue_mr import describe_mr
 from .wording import MODALITY_WORDS, outer_surface, slice_place
 
-MAX_WORDS = 88
+#: Longest text; what a text encoder reads costs time, and the findings stand in order of importance.
+MAX_WORDS = 36
 EMPTY_TEXT = "Empty slice outside of the body, no tissue."
 
 
@@ -19,7 +20,7 @@ class TissueDescriber:
     """Describes which tissues are where and how much; see the module's docstring."""
 
     def describe(self, view: SliceView) -> str:
-        """Returns a text of at most 88 words; findings first, then plane, place and modality."""
+        """Returns a text of at most 36 words; findings first, then plane, place and modality."""
         view = view.without_padding()
         if not view.shows_body:
             return EMPTY_TEXT

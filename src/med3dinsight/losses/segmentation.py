@@ -10,21 +10,27 @@ EPSILON = 1e-5
 
 
 def soft_dice_loss(probabilities: Float[Tensor, "b c x y z"], labels: Int[Tensor, "b x y z"]) -> Float[Tensor, ""]:
-    r"""One minus the soft Dice, averaged over the foreground classes.
+    r"""One minus the soft Dice, averaged over the foreground classes that the batch shows.
 
     .. math:: 1 - \frac{2 \sum p\,y + \epsilon}{\sum p + \sum y + \epsilon}
 
-    with the sums over the whole batch (Milletari et al. 2016, without squares), so that a crop without a
-    class does not count as a failure of it.
+    with the sums over the whole batch (Milletari et al. 2016, without squares). A class that no crop of the
+    batch shows is left out (ours): its term is 1 with next to no gradient whatever the network does, and small
+    crops show few classes. False positives of it are left to the cross-entropy.
 
     Args:
         probabilities: Softmax output; class 0 is background.
         labels: Class indices 0 .. c - 1.
+
+    Returns:
+        A scalar in [0, 1]; 0 where the batch shows background only.
     """
     truth = F.one_hot(labels.long(), probabilities.shape[1]).movedim(-1, 1).to(probabilities.dtype)
     overlap = (probabilities * truth).sum((0, 2, 3, 4))[1:]
     total = (probabilities + truth).sum((0, 2, 3, 4))[1:]
-    return 1 - ((2 * overlap + EPSILON) / (total + EPSILON)).mean()
+    shown = truth.sum((0, 2, 3, 4))[1:] > 0
+    loss = 1 - (2 * overlap + EPSILON) / (total + EPSILON)
+    return (loss * shown).sum() / shown.sum().clamp(min=1)
 
 
 def segmentation_loss(logits: Float[Tensor, "b c x y z"], labels: Int[Tensor, "b x y z"]) -> Float[Tensor, ""]:

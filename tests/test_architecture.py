@@ -199,15 +199,17 @@ for model in models:
 def test_a_stage_can_be_called_by_its_room_however_often_and_whatever_was_imported(room: str) -> None:
     """``room.run`` is the function, and must not be hidden by the submodule ``room/run.py`` once that is loaded."""
     code = """
-import importlib
-room = importlib.import_module(f"med3dinsight.{sys.argv[1]}")
-assert "torch" not in sys.modules
-assert callable(room.run), "at first"
-assert callable(room.run), "the second time"
 from importlib import import_module
+room = import_module(f"med3dinsight.{sys.argv[1]}")
+assert "torch" not in sys.modules
+if sys.argv[2] == "submodule first":
+    import_module(f"{room.__name__}.run")
+assert callable(room.run), "the first time"
+assert callable(room.run), "the second time"
 assert import_module(f"{room.__name__}.run").run is room.run
 """
-    python(code, room)
+    python(code, room, "room first")
+    python(code, room, "submodule first")
 
 
 def test_sections_of_settings_are_one_to_one() -> None:

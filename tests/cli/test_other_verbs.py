@@ -81,7 +81,7 @@ def test_predict_passes_its_paths_and_device_on(call: Call, monkeypatch: pytest.
         return Predicted(3, (LeftOut("b.nii", "is empty", "copy it"),))
 
     # The real module imports torch.
-    monkeypatch.setitem(sys.modules, "med3dinsight.predicting.predict", SimpleNamespace(predict=predict))
+    monkeypatch.setitem(sys.modules, "med3dinsight.predicting.scans", SimpleNamespace(predict=predict))
     answer = call("predict", "model", "scans", "out", "--device", "cpu", "--json")
     assert asked == [(Path("model"), Path("scans"), Path("out"), "cpu")]
     assert answer.json == {"predicted": 3, "left_out": [{"file": "b.nii", "reason": "is empty", "hint": "copy it"}]}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..rooms import open_room
 from .registry import list_captioners
 
 if TYPE_CHECKING:
@@ -11,11 +12,4 @@ if TYPE_CHECKING:
 
 __all__ = ["list_captioners", "run"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "run":
-        from .run import run
-
-        globals()["run"] = run  # importing the submodule of that name has put it in this place
-        return run
-    raise AttributeError(name)
+open_room(__name__)

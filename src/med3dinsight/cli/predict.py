@@ -30,7 +30,7 @@ def predict(
     if dry_run:
         result = {"dry_run": True, "model": str(model), "input": str(source), "output": str(output)}
         return Reply(result, (f"would predict {source} with {model} into {output}",))
-    from ..predicting.predict import predict as run
+    from ..predicting.scans import predict as run
 
     with watching_one("predict") as progress:
         result = plain(run(model, source, output, device or "auto", progress))

@@ -51,6 +51,8 @@ def pretrain(
         run,
         settings,
         work,
-        say=lambda result: f"pre-trained {result['run']}: loss {result['final_loss']:.3f} after {result['steps']} steps",
+        say=lambda result: (
+            f"pre-trained {result['run']}: loss {result['final_loss']:.3f} after {result['steps']} steps"
+        ),
         dry_run=dry_run,
     )

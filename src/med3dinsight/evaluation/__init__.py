@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..rooms import open_room
 
 if TYPE_CHECKING:
     from .run import run as run
 
 __all__ = ["run"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "run":
-        from .run import run
-
-        globals()["run"] = run  # importing the submodule of that name has put it in this place
-        return run
-    raise AttributeError(name)
+open_room(__name__)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .predict import predict as predict
+    from .scans import predict as predict
 
 __all__ = ["predict"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "predict":
-        from .predict import predict
+        from .scans import predict
 
-        globals()["predict"] = predict  # importing the submodule of that name has put it in this place
         return predict
     raise AttributeError(name)

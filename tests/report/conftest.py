@@ -117,7 +117,7 @@ class Workbench:
 
     def pretrain(self, arm: str, subjects: tuple[str, ...], captioner: str = "tissue") -> None:
         folder = self.workspace.pretraining / f"{arm}-s0"
-        facts = {"encoder": "conv_tiny", "captioner": captioner, "seed": 0, "subjects": list(subjects)}
+        facts = {"encoder": "conv_tiny", "captioner": captioner, "match": "both", "seed": 0, "subjects": list(subjects)}
         write_json(folder / "encoder.json", facts)
         rows = [
             {"step": step, "loss": 9 - step / 5, "image_accuracy": 0.1, "text_accuracy": 0.2, "spread": 4.5}
@@ -167,7 +167,13 @@ class Workbench:
             "arm": [
                 {"name": "scratch", "init": "scratch"},
                 {"name": "insight", "captioner": "tissue"},
-                {"name": "shuffled", "captioner": "shuffled", "control_of": "insight", "finetune": False},
+                {
+                    "name": "shuffled",
+                    "captioner": "shuffled",
+                    "control_of": "insight",
+                    "finetune": False,
+                    "pretrain": {"match": "text"},
+                },
             ],
         }
         write_json(self.workspace.root / "study.json", {"folder": str(self.sources), "document": document})

@@ -12,6 +12,7 @@ from med3dinsight.report.sections.data import data_section, seen_test_subjects, 
 from med3dinsight.report.sections.features import feature_section
 from med3dinsight.report.sections.limits import limits
 from med3dinsight.report.sections.localization import localization_section
+from med3dinsight.report.sections.pretraining import pretraining_section
 from med3dinsight.report.sections.probe import judge_probe, probe_section
 from med3dinsight.report.sections.reproduce import reproduce_section
 from med3dinsight.report.sections.segmentation import segmentation_section
@@ -208,6 +209,38 @@ def test_the_summary_gives_the_key_figures_with_what_they_must_be_read_beside(in
     assert "Nothing of bob entered any training" in shown.lead
     assert shown.sentences[-1] == "A gain is claimed only where the interval excludes 0."
     assert [target.met for _, target in shown.targets] == [True, True, True]
+
+
+def test_a_difference_is_told_with_the_level_of_both_arms(inputs: Inputs, bench: Any, make_scores: Make) -> None:
+    sentence = summary(inputs, ReportConfig()).sentences[1]
+    assert "+0.010 (95 % interval −0.020 to +0.040), at 0.600 and 0.550. No gain is claimed" in sentence
+    scores = make_scores()
+    for arm in scores["arms"].values():
+        arm["cases"]["bob"]["liver"]["dice"] = 0.08
+    bench.prepare("ann", "bob")
+    bench.finetune("insight", 0, ("ann",), ("bob",))
+    bench.evaluate(scores)
+    poor = summary(read_inputs(bench.workspace), ReportConfig()).sentences[1]
+    assert "at 0.080 and 0.080: both segment poorly, so it says little." in poor
+
+
+def test_a_figure_that_may_not_be_claimed_does_not_look_like_one_that_may(full_page: str, parsed: Any) -> None:
+    assert len([tag for tag in parsed(full_page).all("li") if tag.get("class") == "unclaimed"]) == 1
+
+
+def test_runs_and_arms_tell_what_they_match(inputs: Inputs) -> None:
+    section = pretraining_section(inputs)
+    assert section is not None
+    assert section.table.groups[0].rows[0][:5] == ("insight-s0", "conv_tiny", "insight", "tissue", "images and texts")
+    arms = study_section(inputs).arms
+    assert arms is not None
+    assert arms.groups[0].rows[2][-1] == "match = text"
+
+
+def test_curves_tell_their_ends_in_words(inputs: Inputs) -> None:
+    section = pretraining_section(inputs)
+    assert section is not None
+    assert section.charts[0][0].alt == "Loss by step: insight-s0 from 7.00 to 5.00; shuffled-s0 from 7.00 to 5.00"
 
 
 def test_an_encoder_that_knows_the_right_volume_no_better_is_not_praised(bench: Any, make_localization: Make) -> None:

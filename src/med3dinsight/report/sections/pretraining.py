@@ -11,11 +11,15 @@ from ..wording import UNDEFINED, duration, number, percent
 
 #: Column of the log, title of its chart, and what a reader should know to read it.
 _CHARTS = (
-    ("loss", "Loss", "InfoNCE to images and texts; lower is better"),
+    ("loss", "Loss", "InfoNCE, summed over what is matched: comparable between runs that match the same"),
     ("image_accuracy", "Image matching accuracy", "share of answers that find their own picture in the batch"),
     ("text_accuracy", "Text matching accuracy", "share of answers that find their own text in the batch"),
     ("spread", "Embedding spread", "effective number of directions in use; 1 would be a collapse"),
 )
+
+
+#: What the setting ``match`` means.
+MATCHES = {"both": "images and texts", "image": "images", "text": "texts"}
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,19 @@ def pretraining_section(inputs: Inputs) -> PretrainingSection | None:
     runs = inputs.pretraining
     if not runs:
         return None
-    head = ("Run", "Encoder", "Method", "Texts by", "Subjects seen", "Steps", "Final loss", "Pairs / s", "Time")
-    table = plain_table("Pre-training runs", head, [_row(run) for run in runs], texts=4)
+    head = (
+        "Run",
+        "Encoder",
+        "Method",
+        "Texts by",
+        "Matches",
+        "Subjects seen",
+        "Steps",
+        "Final loss",
+        "Pairs / s",
+        "Time",
+    )
+    table = plain_table("Pre-training runs", head, [_row(run) for run in runs], texts=5)
     charts = tuple((_chart(runs, key, title), note) for key, title, note in _CHARTS)
     return PretrainingSection(table, charts, legend([run.name for run in runs]))
 
@@ -45,6 +60,7 @@ def _row(run: Run) -> tuple[str, ...]:
         str(run.facts["encoder"]),
         str(result["method"]),
         str(run.facts.get("captioner", UNDEFINED)),
+        MATCHES.get(str(run.facts.get("match")), UNDEFINED),
         str(len(run.facts["subjects"])),
         str(result["steps"]),
         number(result["final_loss"], 2),

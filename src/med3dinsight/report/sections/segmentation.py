@@ -73,6 +73,16 @@ def segmentation_section(inputs: Inputs) -> SegmentationSection | None:
     )
 
 
+def mean_of_classes(arm: Mapping[str, Any], metric: str) -> float | None:
+    """Returns an arm's mean over cases of the mean over classes, as the table's last rows show it.
+
+    Args:
+        arm: The arm's entry in ``scores.json``.
+        metric: "dice", "hd95_mm" or "nsd".
+    """
+    return _mean(_of_all(case, metric, None) for case in arm["cases"].values())
+
+
 def _runs(inputs: Inputs) -> Table:
     rows = [
         (
@@ -112,7 +122,11 @@ def _score_table(scores: Mapping[str, Any]) -> Table:
     if len(names) > 1:
         groups.append(Group(_ALL, tuple(_row(arm, arms[arm], _of_all) for arm in arms)))
     head = ("Arm", *(METRIC_NAMES[metric] for metric in METRIC_NAMES), "Cases")
-    return Table("Mean over cases and seeds; in brackets the least and the greatest seed", head, tuple(groups))
+    return Table(
+        "Mean over cases and seeds; in brackets the least and the greatest seed, over what is defined in it",
+        head,
+        tuple(groups),
+    )
 
 
 #: Takes a case's classes, a metric and a seed's place (None = the mean over seeds) to a value.

@@ -77,10 +77,11 @@ def _arms(inputs: Inputs) -> Table:
                 captioner_in_words(captioner) if pretrained else UNDEFINED,
                 count(len(seeds), "seed") if arm.get("finetune", True) else "no",
                 role or UNDEFINED,
+                plain(arm.get("pretrain", {})),
             )
         )
-    head = ("Arm", "Starts from", "Texts it was pre-trained to match", "Fine-tuned", "Role")
-    return plain_table("Arms: what is compared", head, rows, texts=5)
+    head = ("Arm", "Starts from", "Texts it was pre-trained to match", "Fine-tuned", "Role", "Own settings")
+    return plain_table("Arms: what is compared", head, rows, texts=6)
 
 
 def _settings(stage: str, records: list[StageRecord]) -> StageSettings:

@@ -6,21 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..claims import METRIC_NAMES, Target, chance, difference_in_words, judge, localization_targets
+from ..claims import Target, chance, difference_in_words, judge, localization_targets
 from ..config import ReportConfig
 from ..inputs import Inputs
 from ..wording import count, interval, listed, number, percent, signed
 from .captions import captioner_in_words
 from .data import people_of, seen_test_subjects, test_subjects
+from .segmentation import mean_of_classes
+
+#: Below this Dice two label maps share less than a third of what either covers.
+_POOR_DICE = 0.5
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A key figure: its value, what it is, and what it must be read beside."""
+    """A key figure: its value, what it is, what it must be read beside, and whether it may be claimed."""
 
     value: str
     label: str
     beside: str
+    claimed: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ def _dice_figure(row: Mapping[str, Any]) -> Figure:
         signed(row["mean_difference"], 3),
         f"mean Dice of {row['arm']} against {row['against']} after fine-tuning",
         f"95 % interval {interval(row['ci95'], 3)}; " + ("it excludes 0" if verdict.gain else "no gain is claimed"),
+        claimed=verdict.gain,
     )
 
 
@@ -117,6 +123,16 @@ def _localization_sentences(arms: Mapping[str, Any]) -> list[str]:
     return sentences or ["Slice localisation was not run."]
 
 
+def _levels(inputs: Inputs, row: Mapping[str, Any]) -> str:
+    """Says how well both arms segment: a difference between poor segmentations means little."""
+    arms = (inputs.scores or {}).get("arms", {})
+    ours, theirs = (mean_of_classes(arms[row[side]], "dice") for side in ("arm", "against"))
+    if ours is None or theirs is None:
+        return ""
+    text = f", at {number(ours, 3)} and {number(theirs, 3)}"
+    return text + ": both segment poorly, so it says little" if max(ours, theirs) < _POOR_DICE else text
+
+
 def _finetuning_sentences(inputs: Inputs, dice: list[Mapping[str, Any]]) -> list[str]:
     if not inputs.finetuning:
         return ["Nothing was fine-tuned."]
@@ -126,7 +142,7 @@ def _finetuning_sentences(inputs: Inputs, dice: list[Mapping[str, Any]]) -> list
     for row in dice:
         verdict = judge(row)
         sentences.append(
-            f"Fine-tuning, {row['arm']} against {row['against']}: mean {METRIC_NAMES['dice']} differs by "
-            f"{difference_in_words(row)}. {verdict.text} {verdict.scope}"
+            f"Fine-tuning, {row['arm']} against {row['against']}: mean Dice differs by {difference_in_words(row)}"
+            f"{_levels(inputs, row)}. {verdict.text} {verdict.scope}"
         )
     return [*sentences, "A gain is claimed only where the interval excludes 0."]

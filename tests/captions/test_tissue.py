@@ -26,7 +26,7 @@ WHOLE = Crop("trunk", (0, -10, -15), 90)
 def text_of(voxels: NDArray[np.uint8], case: Case, plane: Plane, index: int, crop: Crop = WHOLE) -> str:
     """The text of a slice, ``index`` counted in the volume."""
     ref = SliceRef(crop, plane, index - crop.origin[plane.axis])
-    return TissueDescriber().describe(render(voxels, case, find_outline(voxels, case), ref))
+    return TissueDescriber(max_words=100).describe(render(voxels, case, find_outline(voxels, case), ref))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def prepared_again(monkeypatch) -> Callable[[], list[str]]:
             ids.append(source.id)
             return prepare_source(source, config)
 
-        monkeypatch.setattr("med3dinsight.preparing.run.prepare_source", watched)
+        monkeypatch.setattr(sys.modules["med3dinsight.preparing.run"], "prepare_source", watched)
         return ids
 
     return watch

@@ -35,7 +35,9 @@ run(config, Workspace(sys.argv[2]), progress=told)
 
 def test_a_second_run_finds_all_done_without_reading_a_scan(source, workspace, monkeypatch, settings, content):
     first = run(settings(source), workspace)
-    monkeypatch.setattr("med3dinsight.preparing.run.prepare_source", lambda *_: pytest.fail("a scan was read"))
+    monkeypatch.setattr(
+        sys.modules["med3dinsight.preparing.run"], "prepare_source", lambda *_: pytest.fail("a scan was read")
+    )
     before = content(workspace)
     second = run(settings(source), workspace)
     assert (second.prepared, second.seconds, second.done_before) == (3, first.seconds, True)

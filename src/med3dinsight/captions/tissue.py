@@ -17,24 +17,32 @@ EMPTY_TEXT = "Empty slice outside of the body, no tissue."
 
 
 class TissueDescriber:
-    """Describes which tissues are where and how much; see the module's docstring."""
+    """Describes which tissues are where and how much; see the module's docstring.
+
+    Args:
+        max_words: Longest text in words.
+    """
+
+    def __init__(self, max_words: int = MAX_WORDS) -> None:
+        self.max_words = max_words
 
     def describe(self, view: SliceView) -> str:
-        """Returns a text of at most 36 words; findings first, then plane, place and modality."""
+        """Returns a text of at most ``max_words`` words; findings first, then plane, place and modality."""
         view = view.without_padding()
         if not view.shows_body:
             return EMPTY_TEXT
         findings = describe_ct(view) if view.modality == "ct" else describe_mr(view)
         findings.append(outer_surface(view))
         end = f"{view.plane.name.capitalize()} {MODALITY_WORDS[view.modality]} {slice_place(view)}."
-        return " ".join([*_fitting([finding for finding in findings if finding], len(end.split())), end])
+        room = self.max_words - len(end.split())
+        return " ".join([*_fitting([finding for finding in findings if finding], room), end])
 
 
-def _fitting(findings: list[str], words: int) -> list[str]:
+def _fitting(findings: list[str], room: int) -> list[str]:
     sentences = []
     for finding in findings:
-        words += len(finding.split())
-        if words > MAX_WORDS:
+        room -= len(finding.split())
+        if room < 0:
             break
         sentences.append(finding[0].upper() + finding[1:] + ".")
     return sentences

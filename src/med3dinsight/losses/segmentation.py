@@ -41,6 +41,7 @@ def segmentation_loss(logits: Float[Tensor, "b c x y z"], labels: Int[Tensor, "b
         labels: Class indices.
 
     Example:
+        >>> import torch
         >>> logits = torch.tensor([-9.0, 9.0]).reshape(1, 2, 1, 1, 1)
         >>> segmentation_loss(logits, torch.ones(1, 1, 1, 1, dtype=torch.long)).item() < 1e-4
         True

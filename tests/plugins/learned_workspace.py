@@ -18,6 +18,8 @@ from scipy.ndimage import gaussian_filter
 from med3dinsight.features.config import EmbedConfig
 from med3dinsight.features.run import EmbedResult
 from med3dinsight.features.run import run as embed
+from med3dinsight.finetuning.config import FinetuneConfig
+from med3dinsight.finetuning.run import run as finetune
 from med3dinsight.preparing.config import PrepareConfig
 from med3dinsight.preparing.run import run as prepare
 from med3dinsight.pretraining.config import PretrainConfig
@@ -202,6 +204,12 @@ def pretrain_config(**changes: Any) -> PretrainConfig:
     return PretrainConfig(**{**small, "warmup_steps": 2, "checkpoint_every": 2, "device": "cpu", **changes})
 
 
+def finetune_config(**changes: Any) -> FinetuneConfig:
+    """A few quick steps of ``conv_tiny`` on anna, tested on bert."""
+    small = {"classes": CLASSES, "train": ("anna",), "test": ("bert",), "patch_size": CROP, "steps": 4}
+    return FinetuneConfig(**{**small, "warmup_steps": 2, "checkpoint_every": 2, "device": "cpu", **changes})
+
+
 @pytest.fixture
 def toy(tmp_path: Path, toy_towers: ToyTowers) -> Toy:
     """An empty toy workspace; towers called ``toy`` exist."""
@@ -227,3 +235,15 @@ def pretrained_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for seed, run in enumerate(("first", "second")):
             pretrain(pretrain_config(run=run, seed=seed, held_out=("cleo",)), toy.workspace)
         yield toy.root
+
+
+@pytest.fixture(scope="session")
+def overfitted_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy workspace with the model folder ``finetuning/overfitted``, which knows anna by heart; only to be read."""
+    toy = Toy(tmp_path_factory.mktemp("overfitted"))
+    for subject in ("anna", "bert"):
+        toy.add(subject)
+    toy.prepare()
+    changes = {"steps": 80, "learning_rate": 1e-2, "contrast_augmentation": 0.2, "checkpoint_every": 80}
+    finetune(finetune_config(run="overfitted", batch_size=4, **changes), toy.workspace)
+    return toy.root

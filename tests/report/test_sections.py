@@ -117,6 +117,29 @@ def test_localisation_stands_beside_its_controls_and_chance(inputs: Inputs) -> N
     assert "nothing is known of the spread" in section.seeds
 
 
+@pytest.mark.parametrize(
+    ("own", "control", "noted"), [("both", "text", True), ("text", "text", False), ("both", "both", False)]
+)
+def test_a_control_that_differs_in_more_than_its_texts_is_not_passed_off_as_one_of_texts(
+    bench: Any, make_localization: Make, own: str, control: str, noted: bool
+) -> None:
+    bench.prepare("ann")
+    for arm, match in (("insight", own), ("shuffled", control)):
+        bench.pretrain(arm, ("ann",))
+        path = bench.workspace.pretraining / f"{arm}-s0" / "encoder.json"
+        path.write_text(path.read_text().replace('"both"', f'"{match}"'))
+    bench.localize({"insight": make_localization()})
+    config = {"arms": {"insight": ["insight-s0"]}, "controls": {"insight": ["shuffled-s0"]}}
+    bench.record(bench.workspace.evaluation / "localization", "localize", config, {})
+    inputs = read_inputs(bench.workspace)
+    section = localization_section(inputs, ReportConfig())
+    assert section is not None
+    assert any("without pictures" in note for note in section.controls) == noted
+    shown = summary(inputs, ReportConfig())
+    assert ("shuffled captions without pictures 48 mm" in shown.figures[0].beside) == noted
+    assert ("shuffled captions without pictures 48.0 mm" in shown.sentences[0]) == noted
+
+
 def test_the_spread_of_pretraining_seeds_is_told_where_there_are_several(bench: Any, make_localization: Make) -> None:
     bench.prepare("ann")
     row = make_localization()

@@ -43,6 +43,7 @@ class LocalizationSection:
     charts: tuple[Chart, ...]
     targets: tuple[ArmTargets, ...]
     seeds: str
+    controls: tuple[str, ...]
 
 
 def localization_section(inputs: Inputs, config: ReportConfig) -> LocalizationSection | None:
@@ -63,6 +64,23 @@ def localization_section(inputs: Inputs, config: ReportConfig) -> LocalizationSe
         charts=tuple(chart for name, row in arms.items() for chart in _charts(name, row, config)),
         targets=tuple(ArmTargets(name, tuple(localization_targets(row, config))) for name, row in arms.items()),
         seeds="; ".join(f"{name}: {_seeds(row)}" for name, row in arms.items()),
+        controls=tuple(_control_note(name) for name in arms if control_lacks_pictures(inputs, name)),
+    )
+
+
+def control_lacks_pictures(inputs: Inputs, arm: str) -> bool:
+    """Whether an arm's runs on shuffled captions matched texts alone while its own runs matched pictures too."""
+    settings = next((record.config for record in inputs.of_stage("localize").values()), {})
+    match = {run.name: run.facts.get("match") for run in inputs.pretraining}
+    own, controls = ({match.get(run) for run in settings.get(side, {}).get(arm, ())} for side in ("arms", "controls"))
+    return controls == {"text"} and own != {"text"}
+
+
+def _control_note(arm: str) -> str:
+    return (
+        f"The runs on shuffled captions matched texts without pictures, and are asked by text alone; {arm} matched "
+        "both. They show what wrong texts teach by themselves, and not how much of the result is owed to the texts: "
+        "what compares with them is the row of text features only"
     )
 
 

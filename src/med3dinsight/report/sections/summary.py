@@ -12,6 +12,7 @@ from ..inputs import Inputs
 from ..wording import count, interval, listed, number, percent, signed
 from .captions import captioner_in_words
 from .data import people_of, seen_test_subjects, test_subjects
+from .localization import control_lacks_pictures
 from .segmentation import mean_of_classes
 
 #: Below this Dice two label maps share less than a third of what either covers.
@@ -45,13 +46,13 @@ def summary(inputs: Inputs, config: ReportConfig) -> Summary:
     figures: list[Figure] = []
     if arms:
         name, row = next(iter(arms.items()))
-        figures += _localization_figures(name, row)
+        figures += _localization_figures(name, row, _control_in_words(inputs, name))
     if dice:
         figures.append(_dice_figure(dice[0]))
     return Summary(
         lead=_lead(inputs),
         figures=tuple(figures),
-        sentences=(*_localization_sentences(arms), *_finetuning_sentences(inputs, dice)),
+        sentences=(*_localization_sentences(inputs, arms), *_finetuning_sentences(inputs, dice)),
         targets=tuple((name, target) for name, row in arms.items() for target in localization_targets(row, config)),
     )
 
@@ -76,11 +77,15 @@ def _lead(inputs: Inputs) -> str:
     return text
 
 
-def _localization_figures(name: str, row: Mapping[str, Any]) -> list[Figure]:
+def _control_in_words(inputs: Inputs, arm: str) -> str:
+    return "shuffled captions without pictures" if control_lacks_pictures(inputs, arm) else "shuffled captions"
+
+
+def _localization_figures(name: str, row: Mapping[str, Any], control: str) -> list[Figure]:
     volume, wrong, shuffled = row["volume"], row["wrong_volume"], row.get("shuffled_captions")
     controls = f"asked of the wrong volume {number(wrong['mean_mm'], 0)} mm"
     if shuffled is not None:
-        controls += f"; after shuffled captions {number(shuffled['mean_mm'], 0)} mm"
+        controls += f"; after {control} {number(shuffled['mean_mm'], 0)} mm"
     return [
         Figure(
             f"{number(volume['mean_mm'], 0)} mm",
@@ -105,7 +110,7 @@ def _dice_figure(row: Mapping[str, Any]) -> Figure:
     )
 
 
-def _localization_sentences(arms: Mapping[str, Any]) -> list[str]:
+def _localization_sentences(inputs: Inputs, arms: Mapping[str, Any]) -> list[str]:
     sentences = []
     for name, row in arms.items():
         error, wrong = row["volume"]["mean_mm"], row["wrong_volume"]["mean_mm"]
@@ -114,7 +119,8 @@ def _localization_sentences(arms: Mapping[str, Any]) -> list[str]:
             f"the wrong volume the error is {number(wrong, 1)} mm"
         )
         if row.get("shuffled_captions") is not None:
-            text += f", after pre-training on shuffled captions {number(row['shuffled_captions']['mean_mm'], 1)} mm"
+            control, mean = _control_in_words(inputs, name), number(row["shuffled_captions"]["mean_mm"], 1)
+            text += f", after pre-training on {control} {mean} mm"
         if error < wrong:
             text += f". The encoder knows this volume by {number(wrong - error, 1)} mm better than another one."
         else:

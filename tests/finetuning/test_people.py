@@ -63,6 +63,14 @@ def test_with_nobody_named_the_labelled_people_are_split_7_1_2() -> None:
     assert sides == [train, validation, test]
 
 
+def test_with_test_people_alone_all_other_labelled_people_train() -> None:
+    people = choose_people(finetune_config(train=(), test=("bert",)), CASES)
+    assert ids(people.train) == ["anna-image", "anna-later", "cleo-image"]
+    assert (ids(people.validation), ids(people.test)) == ([], ["bert-image"])
+    people = choose_people(finetune_config(train=(), validation=("anna",), test=("bert",)), CASES)
+    assert ids(people.train) == ["cleo-image"]
+
+
 @pytest.mark.parametrize("count", range(2, 30))
 def test_a_split_loses_and_doubles_nobody_and_always_tests_somebody(count: int) -> None:
     names = [f"p{number}" for number in range(count)]
@@ -94,7 +102,7 @@ def test_a_class_that_nobody_looked_for_is_refused() -> None:
         ({"train": ("dora",)}, "subject dora has no case labelled", "known: anna, bert, cleo"),
         ({"test": ("bart",)}, "subject bart has no case labelled", "did you mean bert?"),
         ({"test": ()}, "needs training and test subjects", "7:1:2"),
-        ({"train": ()}, "needs training and test subjects", "7:1:2"),
+        ({"train": (), "validation": ("anna", "cleo")}, "needs training and test subjects", "7:1:2"),
     ],
 )
 def test_sides_that_cannot_be_filled_are_refused(changes: dict[str, Any], message: str, hint: str) -> None:

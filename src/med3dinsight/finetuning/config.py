@@ -28,7 +28,9 @@ class FinetuneConfig(StageConfig):
     classes: dict[str, tuple[str | int, ...]] = Field(
         min_length=1, description="class name = list of label names (globs such as lung_*) or label values"
     )
-    train: tuple[str, ...] = Field((), description="training subjects; with all three empty, split 7:1:2 by subject")
+    train: tuple[str, ...] = Field(
+        (), description="training subjects; empty: all others, or with nobody to test either, a split 7:1:2 by subject"
+    )
     validation: tuple[str, ...] = Field((), description="validation subjects, may be empty")
     test: tuple[str, ...] = Field((), description="test subjects, predicted at the end")
     seed: int = Field(0, ge=0, description="seed of weights, draws and augmentation")

@@ -26,6 +26,8 @@ class People:
 def choose_people(config: FinetuneConfig, cases: Iterable[Case]) -> People:
     """Assigns the cases that are labelled for every class to the sides.
 
+    With nobody named they are split 7:1:2 by subject; with test subjects alone all others train.
+
     Raises:
         ConfigError: A named subject has no labelled case, or training or test would be empty.
         LeakageError: A subject, or the same voxels under two subjects, is on two sides.
@@ -36,11 +38,15 @@ def choose_people(config: FinetuneConfig, cases: Iterable[Case]) -> People:
     sides = (config.train, config.validation, config.test)
     if not any(sides):
         sides = tuple(tuple(side) for side in split_subjects(subjects, config.split_seed))  # type: ignore[assignment]
+    elif config.test and not config.train:
+        sides = (tuple(sorted(subjects - {*config.validation, *config.test})), config.validation, config.test)
     for name in {name for side in sides for name in side} - subjects:
         raise ConfigError(f"subject {name} has no case labelled for every class", suggest(name, subjects))
     train, validation, test = ([case for case in labelled if case.subject in side] for side in sides)
     if not train or not test:
-        raise ConfigError("fine-tuning needs training and test subjects", "name both, or neither for a 7:1:2 split")
+        raise ConfigError(
+            "fine-tuning needs training and test subjects", "name who is tested, or nobody for a 7:1:2 split"
+        )
     for first, second in ((train, test), (train, validation), (validation, test)):
         _refuse_overlap(first, second)
     return People(train, validation, test)

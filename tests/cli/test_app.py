@@ -123,6 +123,7 @@ def test_an_unknown_choice_names_the_choices(call: Call) -> None:
         (KeyError("name"), 1, "KeyError: 'name'"),
         (OSError(errno.ENOSPC, "No space left on device", "work/voxels.u8"), 2, "no space left on the disk while"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 2, "no space left on the disk"),
+        (OSError(errno.EFBIG, "File too large"), 2, "no space left on the disk"),
         (OSError(errno.EIO, "Input/output error"), 1, "OSError"),
         (PermissionError(errno.EACCES, "Permission denied", "work"), 2, "not allowed to use work"),
         (MemoryError(), 2, "not enough memory"),

@@ -53,7 +53,7 @@ def test_nan_and_infinity_are_refused_before_anything_is_written(tmp_path: Path,
     assert read_json(path) == {"dice": None}
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_an_error_with_a_way_out(tmp_path: Path, code: int) -> None:
     with pytest.raises(DiskFullError, match="free some space") as caught, disk_errors(tmp_path / "x"):
         raise OSError(code, "full")

@@ -53,7 +53,7 @@ def _machine(error: BaseException) -> Failure:
     again = "run the same command again; it goes on where it stopped"
     place = f" while writing {error.filename}" if isinstance(error, OSError) and error.filename else ""
     code = getattr(error, "sqlite_errorcode", None)
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or code == sqlite3.SQLITE_FULL:
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or code == sqlite3.SQLITE_FULL:
         return Failure(f"no space left on the disk{place}", f"free some space and {again}", 2)
     if isinstance(error, PermissionError):
         return Failure(f"not allowed to use {error.filename}", "check its owner and rights, or choose another place", 2)

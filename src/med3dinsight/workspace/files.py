@@ -13,6 +13,9 @@ from typing import Any
 
 from ..errors import DiskFullError, WorkspaceError
 
+#: The disk, a quota, or the limit of a file's size is reached.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def disk_full(path: Path) -> DiskFullError:
     """The error to raise where there is no room to write ``path``."""
@@ -27,13 +30,13 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turns "no space left" and "not allowed" into errors a user can act on.
 
     Raises:
-        DiskFullError: The disk or quota is full.
+        DiskFullError: The disk or quota is full, or a file may not get that large.
         WorkspaceError: The place cannot be written to.
     """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             raise disk_full(path) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise WorkspaceError(

@@ -178,6 +178,13 @@ print(json.dumps([result.__dict__, "torch" in sys.modules]))
     assert json.loads(done.stdout) == [{**first.__dict__, "done_before": True}, False]
 
 
+def test_a_file_that_is_gone_is_written_again(work: Workspace) -> None:
+    first = run_localize(LocalizeConfig(), work)
+    Path(first.localization).unlink()
+    assert run_localize(LocalizeConfig(), work) == first
+    assert json.loads(Path(first.localization).read_text()) == first.arms
+
+
 def test_a_run_that_matched_one_side_is_asked_by_that_side(work: Workspace) -> None:
     facts = json.loads((work.pretraining / "first/encoder.json").read_text())
     (work.pretraining / "first/encoder.json").write_text(json.dumps({**facts, "match": "text"}))

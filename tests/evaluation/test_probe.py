@@ -86,6 +86,9 @@ def test_the_same_settings_give_the_same_figures(work: Workspace) -> None:
     first = run_probe(config(runs=("first",)), work)
     shutil.rmtree(work.evaluation)
     assert run_probe(config(runs=("first",)), work).arms == first.arms
+    (work.evaluation / "probe.json").unlink()
+    assert run_probe(config(runs=("first",)), work) == first
+    assert json.loads((work.evaluation / "probe.json").read_text()) == first.arms
 
 
 def test_classes_are_drawn_evenly_and_at_places_of_their_own() -> None:

@@ -67,7 +67,7 @@ def run_localize(config: LocalizeConfig, workspace: Workspace, *, progress: Prog
     identity = fingerprint(
         "localize", STAGE_VERSION, config.identity(), {run: record.fingerprint for run, record in records.items()}
     )
-    if (record := completed(folder, identity)) is not None:
+    if (record := completed(folder, identity if path.exists() else "its output is gone")) is not None:
         return LocalizeResult(str(path), record.result["arms"], done_before=True)
     started = time.time()
     people = _unseen_people(config, workspace, runs)

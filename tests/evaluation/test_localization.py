@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from learned_workspace import CROP, POSITIONS, SPACING_MM, Toy, ToyTowers, pretrain_config, text_of
+from learned_workspace import CROP, POSITIONS, SPACING_MM, Toy, ToyTowers, copy_of, pretrain_config, text_of
 
 from med3dinsight.alignment.aligned_encoder import AlignedEncoder, load_aligned
 from med3dinsight.errors import ConfigError, InputError, LeakageError, WorkspaceError
@@ -31,8 +30,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def work(pretrained_once: Path, tmp_path: Path) -> Workspace:
     """A copy of the workspace with the runs ``first`` and ``second``, which have not seen cleo."""
-    shutil.copytree(pretrained_once / "work", tmp_path / "copy")
-    return Workspace(tmp_path / "copy")
+    return copy_of(pretrained_once, tmp_path)
 
 
 def gallery_of(work: Workspace, people: list[str] | None = None, **changes: Any) -> Gallery:

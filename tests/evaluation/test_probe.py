@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learned_workspace import CLASSES, Toy, pretrain_config
+from learned_workspace import CLASSES, Toy, copy_of, pretrain_config
 from pydantic import ValidationError
 from torch import Tensor, nn
 
@@ -24,8 +24,7 @@ from med3dinsight.workspace import Workspace
 @pytest.fixture
 def work(pretrained_once: Path, tmp_path: Path) -> Workspace:
     """A copy of the workspace with the runs ``first`` and ``second``, which have not seen cleo."""
-    shutil.copytree(pretrained_once / "work", tmp_path / "copy")
-    return Workspace(tmp_path / "copy")
+    return copy_of(pretrained_once, tmp_path)
 
 
 def config(**changes: Any) -> ProbeConfig:

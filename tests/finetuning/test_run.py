@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from learned_workspace import FLIPPED, KilledError, Toy, finetune_config, killed_after
+from learned_workspace import FLIPPED, KilledError, Toy, copy_of, finetune_config, killed_after
 
 from med3dinsight.encoders.weights import load_weights
 from med3dinsight.errors import ConfigError, InputError, LeakageError, NotBuiltError, WorkspaceError
@@ -28,19 +28,15 @@ from med3dinsight.workspace.voxel_store import VoxelStore
 
 
 @pytest.fixture
-def work(toy: Toy) -> Workspace:
+def work(ready_once: Path, tmp_path: Path) -> Workspace:
     """Anna, bert and cleo, prepared."""
-    for subject in ("anna", "bert", "cleo"):
-        toy.add(subject)
-    toy.prepare()
-    return toy.workspace
+    return copy_of(ready_once, tmp_path)
 
 
 @pytest.fixture
 def pretrained(pretrained_once: Path, tmp_path: Path) -> Workspace:
     """A copy of the workspace with pre-training runs, which have not seen cleo."""
-    shutil.copytree(pretrained_once / "work", tmp_path / "work", dirs_exist_ok=True)
-    return Workspace(tmp_path / "work")
+    return copy_of(pretrained_once, tmp_path)
 
 
 def outputs(workspace: Workspace, run_name: str) -> dict[str, bytes]:
@@ -100,15 +96,16 @@ def test_the_result_has_the_keys_of_the_contract_and_the_model_says_what_it_is(w
     assert FinetuneResult(**record.result) == result
 
 
-@pytest.mark.parametrize("step", [1, 3, 4, 5])
-def test_a_killed_run_goes_on_and_ends_with_the_same_bits(work: Workspace, step: int) -> None:
-    """Before a checkpoint, after one, after the last step, and after the prediction."""
+def test_a_killed_run_goes_on_and_ends_with_the_same_bits(work: Workspace) -> None:
+    """Killed before a checkpoint, after one, after the last step, and after the prediction."""
     run(finetune_config(run="undisturbed"), work)
-    with pytest.raises(KilledError):
-        run(finetune_config(run="killed"), work, progress=killed_after(step))
-    assert read_record(work.finetuning / "killed") is None
-    run(finetune_config(run="killed"), work)
-    assert outputs(work, "killed") == outputs(work, "undisturbed")
+    for step in (1, 3, 4, 5):
+        config = finetune_config(run=f"killed-{step}")
+        with pytest.raises(KilledError):
+            run(config, work, progress=killed_after(step))
+        assert read_record(work.finetuning / config.run_name) is None
+        run(config, work)
+        assert outputs(work, config.run_name) == outputs(work, "undisturbed")
 
 
 def test_a_second_run_finds_all_done_and_takes_no_torch(work: Workspace) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,12 @@ def make_scan(seed: int, shape: tuple[int, int, int]) -> tuple[NDArray[np.int16]
     label[ball] = 1
     hu[label == 1], hu[label == 2] = 700, -900
     return hu.astype(np.int16), label
+
+
+def copy_of(workspace: Path, folder: Path) -> Workspace:
+    """Copies a workspace into a folder."""
+    shutil.copytree(workspace, folder / "copy")
+    return Workspace(folder / "copy")
 
 
 class KilledError(Exception):
@@ -225,16 +232,22 @@ def toy_towers(monkeypatch: pytest.MonkeyPatch) -> ToyTowers:
 
 
 @pytest.fixture(scope="session")
-def pretrained_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A toy workspace of anna, bert and held-out cleo with the pre-training runs ``first`` and ``second``; copy it."""
+def ready_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy workspace of anna, bert and cleo, embedded with cleo held out; only to be copied."""
     with pytest.MonkeyPatch.context() as patch:
         towers = ToyTowers()
         patch.setitem(TOWERS, "toy", TowerEntry(lambda device: towers, 0, "for tests", "the tests"))
-        toy = Toy(tmp_path_factory.mktemp("pretrained"), towers)
-        toy.ready("anna", "bert", "cleo", held_out=("cleo",))
-        for seed, run in enumerate(("first", "second")):
-            pretrain(pretrain_config(run=run, seed=seed, held_out=("cleo",)), toy.workspace)
-        yield toy.root
+        toy = Toy(tmp_path_factory.mktemp("ready"), towers)
+        return toy.ready("anna", "bert", "cleo", held_out=("cleo",)).root
+
+
+@pytest.fixture(scope="session")
+def pretrained_once(ready_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the pre-training runs ``first`` and ``second``; only to be copied."""
+    workspace = copy_of(ready_once, tmp_path_factory.mktemp("pretrained"))
+    for seed, run in enumerate(("first", "second")):
+        pretrain(pretrain_config(run=run, seed=seed, held_out=("cleo",)), workspace)
+    return workspace.root
 
 
 @pytest.fixture(scope="session")

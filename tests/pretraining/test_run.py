@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from learned_workspace import KilledError, Toy, killed_after, pretrain_config
+from learned_workspace import KilledError, Toy, copy_of, killed_after, pretrain_config
 
 from med3dinsight.alignment.aligned_encoder import load_aligned
 from med3dinsight.errors import ConfigError, LeakageError, Med3DInsightError, WorkspaceError
@@ -27,9 +27,9 @@ def weights(workspace: Workspace, run_name: str) -> list[bytes]:
 
 
 @pytest.fixture
-def work(toy: Toy) -> Workspace:
+def work(ready_once: Path, tmp_path: Path) -> Workspace:
     """Anna and bert to learn from, cleo held out."""
-    return toy.ready("anna", "bert", "cleo", held_out=("cleo",))
+    return copy_of(ready_once, tmp_path)
 
 
 def config(**changes: Any) -> Any:
@@ -60,28 +60,26 @@ def test_the_result_has_the_keys_of_the_contract_and_names_the_weights(work: Wor
     assert PretrainResult(**record.result) == result
 
 
-@pytest.mark.parametrize("step", [1, 3, 4, 8])
-def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
-    work: Workspace, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    """Before the first checkpoint, between two, at one, and after the last step."""
+def test_a_killed_run_goes_on_and_ends_with_the_same_bits(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before the first checkpoint, between two, at one, and after the last step."""
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
-    undisturbed = run(config(run="undisturbed", steps=8, checkpoint_every=3), work)
-    with pytest.raises(KilledError):
-        run(config(run="killed", steps=8, checkpoint_every=3), work, progress=killed_after(step))
-    assert read_record(work.pretraining / "killed") is None
-    done: list[int] = []
-    resumed = run(
-        config(run="killed", steps=8, checkpoint_every=3), work, progress=lambda n, total, note="": done.append(n)
-    )
-    assert done == list(range(step // 3 * 3 + 1 if step < 8 else 9, 9))
-    assert weights(work, "killed") == weights(work, "undisturbed")
-    assert resumed.final_loss == undisturbed.final_loss
+    settings = {"steps": 5, "checkpoint_every": 2}
 
     def rows(name: str) -> list[dict[str, Any]]:
         return [{**row, "seconds": 0} for row in read_log(work.pretraining / name / "log.jsonl")]
 
-    assert rows("killed") == rows("undisturbed")
+    undisturbed = run(config(run="undisturbed", **settings), work)
+    for step, left in ((1, [1, 2, 3, 4, 5]), (3, [3, 4, 5]), (4, [5]), (5, [])):
+        name = f"killed-{step}"
+        with pytest.raises(KilledError):
+            run(config(run=name, **settings), work, progress=killed_after(step))
+        assert read_record(work.pretraining / name) is None
+        done: list[int] = []
+        resumed = run(config(run=name, **settings), work, progress=lambda n, total, note="", done=done: done.append(n))
+        assert done == left
+        assert weights(work, name) == weights(work, "undisturbed")
+        assert resumed.final_loss == undisturbed.final_loss
+        assert rows(name) == rows("undisturbed")
 
 
 def test_a_kill_while_the_weights_are_written_is_made_good(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,8 +280,9 @@ def test_projections_fitted_on_a_person_held_out_are_refused(toy: Toy) -> None:
     assert run(config(), work).steps == 4
 
 
-def test_features_of_other_volumes_or_texts_than_there_are_now_are_refused(work: Workspace, toy: Toy) -> None:
+def test_features_of_other_volumes_or_texts_than_there_are_now_are_refused(toy: Toy) -> None:
     """Training would go on with voxels and features that do not belong together, and nobody would know."""
+    work = toy.ready("anna", "bert", "cleo", held_out=("cleo",))
     toy.add("bert", seed=99)
     toy.prepare()
     with pytest.raises(WorkspaceError, match="features/toy/tissue was made from prepared as it was before") as caught:

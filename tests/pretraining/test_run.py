@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from learned_workspace import KilledError, Toy, copy_of, killed_after, pretrain_config
+from learned_workspace import KilledError, Toy, copy_of, finetune_config, killed_after, pretrain_config
+from pydantic import ValidationError
 
 from med3dinsight.alignment.aligned_encoder import load_aligned
 from med3dinsight.errors import ConfigError, LeakageError, Med3DInsightError, WorkspaceError
@@ -196,17 +197,26 @@ def test_cubes_are_taken_whole(toy: Toy) -> None:
     assert json.loads((work.pretraining / "insight" / "encoder.json").read_text())["image_size"] == 24
 
 
-def test_norms_biases_queries_slopes_and_positions_are_not_decayed() -> None:
+@pytest.mark.parametrize("encoder", ["conv_tiny", "vit_tiny"])
+def test_norms_biases_queries_slopes_and_positions_are_not_decayed(encoder: str) -> None:
     from med3dinsight.alignment import PSATSettings
     from med3dinsight.alignment.aligned_encoder import AlignedEncoder
 
-    model = AlignedEncoder("conv_tiny", 16, 8, PSATSettings(width=32))
+    model = AlignedEncoder(encoder, 16, 8, PSATSettings(width=32))
     groups = loop.make_optimizer(model, pretrain_config(weight_decay=0.3)).param_groups
     decay = {id(value): group["weight_decay"] for group in groups for value in group["params"]}
     assert set(decay) == {id(value) for value in model.parameters()}
+    tables = ("psat.queries", "psat.position.table", "encoder.vit.patch_embedding.position_embeddings")
     for name, value in model.named_parameters():
-        plain = value.ndim < 2 or name in ("psat.queries", "psat.position.table")
-        assert decay[id(value)] == (0.0 if plain else 0.3), name
+        assert decay[id(value)] == (0.0 if value.ndim < 2 or name in tables else 0.3), name
+
+
+@pytest.mark.parametrize("name", ["..", "../first", "a/b", ".hidden", "-x", ""])
+def test_a_run_is_never_written_outside_of_its_place(name: str) -> None:
+    with pytest.raises(ValidationError):
+        pretrain_config(run=name)
+    with pytest.raises(ValidationError):
+        finetune_config(run=name)
 
 
 def test_a_diverging_run_stops_before_the_weights_are_ruined(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

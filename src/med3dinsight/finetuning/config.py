@@ -15,10 +15,12 @@ class FinetuneConfig(StageConfig):
     section: ClassVar[str] = "finetune"
 
     run: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9._-]+$", description="name of the model folder; ARM-sSEED when left out"
+        None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", description="name of the model folder; ARM-sSEED when left out"
     )
     arm: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9._-]+$", description="arm that the model counts for; the init's name when left out"
+        None,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$",
+        description="arm that the model counts for; the init's name when left out",
     )
     task: Literal["segmentation", "classification"] = Field("segmentation", description="what is learned")
     init: str = Field("scratch", description="scratch, the name of a pre-training run, or a .safetensors file")

@@ -14,7 +14,9 @@ class PretrainConfig(StageConfig):
 
     section: ClassVar[str] = "pretrain"
 
-    run: str = Field("insight", pattern=r"^[A-Za-z0-9._-]+$", description="name of the run and of its folder")
+    run: str = Field(
+        "insight", pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", description="name of the run and of its folder"
+    )
     encoder: str = Field("conv_tiny", description="a name of `med3dinsight encoders`")
     method: str = Field("insight", description="a name of `med3dinsight methods`")
     captioner: str = Field("tissue", description="whose texts to match")

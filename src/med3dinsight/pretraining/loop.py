@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..alignment.aligned_encoder import AlignedEncoder
 from ..losses.infonce import infonce
@@ -51,10 +51,11 @@ def alignment_loss(answers: tuple[Tensor, Tensor], batch: Batch, config: Pretrai
 
 def make_optimizer(model: AlignedEncoder, config: PretrainConfig) -> torch.optim.AdamW:
     """AdamW; norms, biases, queries, slopes and position tables are not decayed."""
-    decayed = [p for p in model.parameters() if p.ndim >= 2 and p is not model.psat.queries]
-    decayed = [p for p in decayed if p is not model.psat.position.table]
-    chosen = {id(p) for p in decayed}
-    plain = [p for p in model.parameters() if id(p) not in chosen]
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        spared = parameter.ndim < 2 or name == "psat.queries" or "position" in name
+        (plain if spared else decayed).append(parameter)
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
@@ -96,7 +97,7 @@ def train(
                 gradient_norm=float(norm),
                 learning_rate=optimizer.param_groups[0]["lr"],
                 seconds=round(time.perf_counter() - started, 3),
-                **_read_out(answers, batch),
+                **_read_out(answers, batch, config),
             )
         if done % config.checkpoint_every == 0 or done == config.steps:
             save_checkpoint(folder / "checkpoint.pt", identity, done, model, optimizer)
@@ -106,12 +107,12 @@ def train(
     return Trained(_final_loss(folder / "log.jsonl"), rate)
 
 
-def _read_out(answers: tuple[Tensor, Tensor], batch: Batch) -> dict[str, float]:
+def _read_out(answers: tuple[Tensor, Tensor], batch: Batch, config: PretrainConfig) -> dict[str, float]:
     image, text = (side.detach().flatten(0, 1).float().cpu() for side in answers)
     return {
         "image_accuracy": matching_accuracy(image, batch.images),
         "text_accuracy": matching_accuracy(text, batch.texts),
-        "spread": embedding_spread(image),
+        "spread": embedding_spread(text if config.match == "text" else image),
     }
 
 

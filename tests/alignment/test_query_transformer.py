@@ -45,6 +45,38 @@ def test_volumes_of_a_batch_do_not_see_each_other() -> None:
     assert torch.allclose(alone[0], image[1], atol=1e-6)
 
 
+def test_it_is_torchs_transformer_decoder_with_the_position_added_to_queries_and_tokens() -> None:
+    """The way of DETR, one slice at a time, for PSAT without its distance bias."""
+    module = psat(position_init="normal", distance_bias=False)
+    tokens, centres, planes, positions = question()
+    image, text = module(tokens, centres, planes, positions)
+    layers = []
+    for layer in module.layers:
+        cross = layer.cross_attention
+        reference = torch.nn.TransformerDecoderLayer(16, 4, 24, 0.0, "gelu", batch_first=True)
+        projections = (cross.query, cross.key, cross.value)
+        reference.load_state_dict(
+            {f"self_attn.{name}": value for name, value in layer.self_attention.state_dict().items()}
+            | {"multihead_attn.in_proj_weight": torch.cat([part.weight for part in projections])}
+            | {"multihead_attn.in_proj_bias": torch.cat([part.bias for part in projections])}
+            | {f"multihead_attn.out_proj.{name}": value for name, value in cross.out.state_dict().items()}
+            | {f"linear1.{name}": value for name, value in layer.mlp[0].state_dict().items()}
+            | {f"linear2.{name}": value for name, value in layer.mlp[2].state_dict().items()}
+            | {f"norm{k + 1}.{name}": v for k, norm in enumerate(layer.norms) for name, v in norm.state_dict().items()}
+        )
+        layers.append(reference)
+    for row in range(2):
+        memory = module.input_norm(module.input(tokens[row]))
+        for slice_ in range(5):
+            position = module.position(planes, positions)[row, slice_]
+            queries = (module.queries + position)[None]
+            for reference in layers:
+                queries = reference(queries, (memory + position)[None])
+            pooled = queries[0].mean(0)
+            assert torch.allclose(image[row, slice_], module.to_image(pooled), atol=1e-5)
+            assert torch.allclose(text[row, slice_], module.to_text(pooled), atol=1e-5)
+
+
 def test_the_order_of_the_tokens_does_not_matter_as_long_as_their_places_go_along() -> None:
     module = psat(position_init="normal")
     tokens, centres, planes, positions = question()

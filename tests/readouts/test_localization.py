@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from med3dinsight.readouts.localization import crop_hits, localize, position_errors
+from med3dinsight.readouts.localization import blind_guess, crop_hits, localize, position_errors
 
 CROPS, PLANES, POSITIONS = 4, 3, 5
 SPACING = 12.0
@@ -84,3 +84,15 @@ def test_slices_that_show_nothing_do_not_count(features: tuple[Tensor, Tensor]) 
     scores = localize(answers, features, visible, PLACES)  # type: ignore[arg-type]
     assert (scores.mean_mm, scores.crop_recall_at_1) == (0.0, 1.0)
     assert scores.slices == (CROPS - 1) * PLANES * POSITIONS
+
+
+def test_a_blind_guess_names_the_middle_of_what_is_asked_for() -> None:
+    places = (torch.arange(5.0) * 10).expand(2, 3, 5)
+    visible = torch.ones(2, 3, 5, dtype=torch.bool)
+    scores = blind_guess(visible, places)
+    assert scores.mean_mm == pytest.approx((20 + 10 + 0 + 10 + 20) / 5)
+    assert scores.crop_recall_at_1 == 0.5
+    assert scores.slices == 30
+    only_ends = visible.clone()
+    only_ends[:, :, 1:] = False
+    assert blind_guess(only_ends, places).mean_mm == 0

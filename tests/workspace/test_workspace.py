@@ -89,3 +89,15 @@ def test_a_lock_can_be_taken_again_after_an_error_inside_it(tmp_path: Path) -> N
         raise RuntimeError
     with workspace.lock(wait_seconds=0), pytest.raises(WorkspaceLockedError), workspace.lock(wait_seconds=0):
         pass
+
+
+def test_a_workspace_that_nothing_came_into_can_be_discarded(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "new", create=True)
+    with workspace.lock():
+        pass
+    workspace.discard_if_empty()
+    assert not (tmp_path / "new").exists()
+    used = Workspace(tmp_path / "used", create=True)
+    used.prepared.mkdir()
+    used.discard_if_empty()
+    assert (tmp_path / "used" / "workspace.json").exists()

@@ -40,9 +40,9 @@ def _template() -> Captioner:
 
 
 CAPTIONERS: dict[str, CaptionerEntry] = {
-    "tissue": CaptionerEntry(_tissue, 1, "rule-based describer of tissues, no language model", "built in"),
+    "tissue": CaptionerEntry(_tissue, 2, "rule-based describer of tissues, no language model", "built in"),
     "template": CaptionerEntry(_template, 1, "control: modality, plane and place in the scan only", "built in"),
-    "shuffled": CaptionerEntry(None, 1, "control: another captioner's texts, dealt out wrongly", "built in"),
+    "shuffled": CaptionerEntry(None, 2, "control: another captioner's texts, dealt out wrongly", "built in"),
 }
 
 

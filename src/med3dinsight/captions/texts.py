@@ -38,7 +38,9 @@ def writer_of(config: CaptionConfig, ledger: CaptionStore, store: VoxelStore) ->
     """Returns the function that gives a slice its text."""
     load = CAPTIONERS[config.captioner].load
     if load is None:
-        texts = shuffle_texts(ledger.slices(), ledger.texts(config.shuffle_of), config.seed)
+        slices = ledger.slices()
+        people = [store.cases[ref.crop.case].subject for ref in slices]
+        texts = shuffle_texts(slices, people, ledger.texts(config.shuffle_of), config.seed)
         return lambda ref: texts[ref.key]
     captioner, renderer = load(), SliceRenderer(store)
     return lambda ref: captioner.describe(renderer.view(ref))

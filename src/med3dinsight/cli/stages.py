@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UserError
 from .progress import watching_one
 from .replies import Reply, plain
 
@@ -42,9 +43,15 @@ def stage_reply(
     job = Job(verb, verb, function, settings)
     if dry_run:
         return _look(job, work, create)
+    is_new = create and not (work / "workspace.json").exists()
     workspace = Workspace(work, create=create)
-    with watching_one(verb) as progress:
-        result = plain(job.run(workspace, progress))
+    try:
+        with watching_one(verb) as progress:
+            result = plain(job.run(workspace, progress))
+    except UserError:
+        if is_new:
+            workspace.discard_if_empty()
+        raise
     lines = [say(result)]
     if result.get("done_before"):
         lines.append("it was complete already; nothing was done")

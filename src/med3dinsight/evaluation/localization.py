@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..alignment.aligned_encoder import AlignedEncoder
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 Scores = dict[str, Any]
 
 
@@ -133,7 +133,7 @@ def _score_runs(
 
 def score_model(model: AlignedEncoder, gallery: Gallery, match: str, device: torch.device) -> Scores:
     """Asks the right and the wrong volumes; returns their scores, and those by image or text alone."""
-    from ..readouts.localization import localize
+    from ..readouts.localization import blind_guess, localize
 
     right = answer(model, gallery, gallery.crops, device)
     wrong = answer(model, gallery, gallery.wrong, device)
@@ -144,6 +144,7 @@ def score_model(model: AlignedEncoder, gallery: Gallery, match: str, device: tor
     return {
         "volume": score(right, match),
         "wrong_volume": score(wrong, match),
+        "blind_guess": asdict(blind_guess(gallery.visible, gallery.places_mm)),
         "image_only": score(right, "image"),
         "text_only": score(right, "text"),
     }
@@ -175,7 +176,7 @@ def _arm_row(runs: list[Scores], controls: list[Scores], people: list[str]) -> S
     for part in ("volume", "wrong_volume"):
         row[part] = _mean([run[part] for run in runs])
     row["shuffled_captions"] = _mean([run["volume"] for run in controls]) if controls else None
-    for part in ("image_only", "text_only"):
+    for part in ("blind_guess", "image_only", "text_only"):
         row[part] = _mean([run[part] for run in runs])
     row["seeds"] = [run["seed"] for run in runs]
     row["by_seed"] = {part: [run[part] for run in runs] for part in ("volume", "wrong_volume")}

@@ -54,7 +54,7 @@ def run_probe(config: ProbeConfig, workspace: Workspace, *, progress: Progress =
     runs = config.runs or tuple(sorted(path.parent.name for path in workspace.pretraining.glob("*/stage.json")))
     if not runs:
         raise ConfigError("there is no pre-training run to probe", "run `med3dinsight pretrain` first")
-    records = {run: workspace.require(workspace.pretraining / run, f"pretrain --run {run}") for run in runs}
+    records = {run: workspace.require_current(workspace.pretraining / run, f"pretrain --run {run}") for run in runs}
     folder, path = workspace.evaluation / "probe", workspace.evaluation / "probe.json"
     inputs = {run: record.fingerprint for run, record in records.items()}
     identity = fingerprint("probe", STAGE_VERSION, config.identity(), inputs)

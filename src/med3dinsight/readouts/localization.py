@@ -109,3 +109,20 @@ def localize(
         gallery=int(visible.shape[0]),
         slices=int(visible.sum()),
     )
+
+
+def blind_guess(visible: Bool[Tensor, "c p j"], places_mm: Float[Tensor, "c p j"]) -> LocalizationScores:
+    """Scores whoever sees no volume and always names one position a plane, the best one for these very slices.
+
+    An error above this is worse than knowing nothing; the wrong volume is expected near it.
+
+    Args:
+        visible: Slices that are asked for; at least one.
+        places_mm: Where the positions lie along the axis of their plane.
+    """
+    errors = (places_mm.unsqueeze(-1) - places_mm.unsqueeze(-2)).abs()
+    shown = visible.unsqueeze(-1).expand_as(errors)
+    best = (errors * shown).sum((0, 2)).argmin(-1)
+    named = torch.stack([errors[:, plane, :, index] for plane, index in enumerate(best.tolist())], dim=1)[visible]
+    gallery = int(visible.shape[0])
+    return LocalizationScores(float(named.mean()), float(named.median()), 1 / gallery, gallery, int(visible.sum()))

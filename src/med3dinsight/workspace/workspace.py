@@ -16,6 +16,7 @@ from .files import disk_errors, read_json, write_json
 from .provenance import StageRecord, read_record
 
 FORMAT_VERSION = 1
+MARKER = "workspace.json"
 #: Stage folders in the order of the data.
 STAGES = ("prepared", "captions", "features", "pretraining", "finetuning", "evaluation", "report")
 
@@ -39,7 +40,7 @@ class Workspace:
 
     def __init__(self, root: Path | str, *, create: bool = False) -> None:
         self.root = Path(root).absolute()
-        marker = self.root / "workspace.json"
+        marker = self.root / MARKER
         if not marker.exists():
             self._make(marker, create)
         version = read_json(marker).get("format_version")
@@ -57,6 +58,14 @@ class Workspace:
         with disk_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         write_json(marker, {"format_version": FORMAT_VERSION, "created_by": __version__})
+
+    def discard_if_empty(self) -> None:
+        """Removes the folder again where no stage has left anything in it."""
+        if not any(self.folder(stage).exists() for stage in STAGES):
+            for path in (self.root / MARKER, *self.root.glob(".*.lock")):
+                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # something else lies there, which is not ours
+                self.root.rmdir()
 
     @property
     def prepared(self) -> Path:

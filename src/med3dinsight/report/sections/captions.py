@@ -18,7 +18,7 @@ from ..wording import count, percent
 CAPTIONER_WORDS = {
     "tissue": "rule-based describer, not a language model",
     "template": "control: modality, plane and place only",
-    "shuffled": "control: another slice's text, dealt out wrongly on purpose",
+    "shuffled": "control: the text of another slice of the same person, dealt out wrongly on purpose",
 }
 _WIDTH, _TALLEST = 208, 260
 #: Share of a picture that is enough of the body.

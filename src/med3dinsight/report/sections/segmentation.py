@@ -123,7 +123,7 @@ def _score_table(scores: Mapping[str, Any]) -> Table:
         groups.append(Group(_ALL, tuple(_row(arm, arms[arm], _of_all) for arm in arms)))
     head = ("Arm", *(METRIC_NAMES[metric] for metric in METRIC_NAMES), "Cases")
     return Table(
-        "Mean over cases and seeds; in brackets the least and the greatest seed, over what is defined in it",
+        "Mean of the seeds' means over cases; in brackets the least and the greatest seed, over what is defined in it",
         head,
         tuple(groups),
     )
@@ -153,9 +153,9 @@ def _row(name: str, arm: Mapping[str, Any], read: Reader) -> tuple[str, ...]:
     cells = []
     for metric in METRIC_NAMES:
         digits = _TABLE_DIGITS[metric]
-        text = number(_mean(read(case, metric, None) for case in cases), digits)
         seeds = [_mean(read(case, metric, place) for case in cases) for place in range(len(arm["seed"]))]
         defined = [value for value in seeds if value is not None]
+        text = number(_mean(defined), digits)
         if len(defined) > 1:
             # The word joiner keeps a line from breaking after the dash.
             text += f" ({number(min(defined), digits)}–\u2060{number(max(defined), digits)})"

@@ -26,7 +26,7 @@ def evaluate(
     """Scores predictions case by case and compares the arms; leaves evaluation/scores.json."""
     from ..evaluation.config import EvaluateConfig
 
-    settings = read_settings(EvaluateConfig, config, overrides, {"runs": runs})
+    settings = read_settings(EvaluateConfig, config, overrides, {"runs": runs}, work)
     from ..evaluation.run import run
 
     return stage_reply(

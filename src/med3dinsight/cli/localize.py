@@ -22,7 +22,7 @@ def localize(
     """
     from ..evaluation.readout_config import LocalizeConfig
 
-    settings = read_settings(LocalizeConfig, config, overrides, {"device": device})
+    settings = read_settings(LocalizeConfig, config, overrides, {"device": device}, work)
     from ..evaluation.localization import run_localize
 
     return stage_reply(

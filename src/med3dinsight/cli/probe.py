@@ -19,7 +19,7 @@ def probe(
     """Reads tissue out of frozen voxel features, beside several random encoders; leaves evaluation/probe.json."""
     from ..evaluation.readout_config import ProbeConfig
 
-    settings = read_settings(ProbeConfig, config, overrides, {"device": device})
+    settings = read_settings(ProbeConfig, config, overrides, {"device": device}, work)
     from ..evaluation.probe import run_probe
 
     return stage_reply(

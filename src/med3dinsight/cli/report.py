@@ -14,7 +14,7 @@ def report(
     """Writes report/index.html, one page that opens without a network."""
     from ..report.config import ReportConfig
 
-    settings = read_settings(ReportConfig, config, overrides, {})
+    settings = read_settings(ReportConfig, config, overrides, {}, work)
     from ..report.run import run
 
     return stage_reply("report", run, settings, work, say=lambda result: f"report: {result['page']}", dry_run=dry_run)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import ConfigError, suggest
 
@@ -29,7 +29,11 @@ TABLES = (
 
 
 def read_settings(
-    model: type[Settings], file: Path | None, overrides: Sequence[str] | None, options: Mapping[str, Any]
+    model: type[Settings],
+    file: Path | None,
+    overrides: Sequence[str] | None,
+    options: Mapping[str, Any],
+    work: Path | None = None,
 ) -> Settings:
     """Builds a verb's settings.
 
@@ -38,6 +42,7 @@ def read_settings(
         file: A TOML file, or None.
         overrides: Texts of ``--set``.
         options: The verb's own options; None means not given.
+        work: A workspace; where a study made it and no file is given, the study's settings are the defaults.
 
     Raises:
         ConfigError: A table or key is unknown, or a value is not allowed.
@@ -58,7 +63,36 @@ def read_settings(
     if not isinstance(table, Mapping):
         raise ConfigError(f"{model.section} is not a table of settings", f"write it as [{model.section}]")
     given = {name: value for name, value in options.items() if value is not None}
-    return build(model, {**table, **given}, model.section)
+    defaults = study_settings(work, model.section) if work is not None and file is None else {}
+    return build(model, {**defaults, **table, **given}, model.section)
+
+
+def study_settings(work: Path, section: str) -> dict[str, Any]:
+    """Returns the settings that the study of a workspace gave to a stage that reads everything.
+
+    So ``localize WORK`` alone asks what the study asked, instead of overwriting its answer with another one.
+
+    Args:
+        work: The workspace.
+        section: "evaluate", "localize", "probe" or "report".
+    """
+    path = work / "study.json"
+    if not path.exists():
+        return {}
+    from ..study import study_from
+    from ..workspace.files import read_json
+
+    content = read_json(path)
+    study = study_from(content["document"], (), Path(content["folder"]))
+    configs: dict[str, Callable[[], StageConfig]] = {
+        "evaluate": study.evaluate_config,
+        "localize": study.localize_config,
+        "probe": study.probe_config,
+        "report": lambda: cast("StageConfig", study.build("report")),
+    }
+    if section in ("localize", "probe") and section not in study.tables:
+        return {}
+    return configs[section]().model_dump()
 
 
 def no_settings(verb: str, overrides: Sequence[str] | None) -> None:

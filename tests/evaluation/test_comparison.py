@@ -93,7 +93,7 @@ def test_a_case_that_is_undefined_in_one_seed_is_left_out_and_counted() -> None:
     arms = arms_of(
         {
             ("scratch", 0): {"a": (0.1, None), "b": (0.1, None)},
-            ("scratch", 1): {"a": (0.1, None), "b": (0.1, None)},
+            ("scratch", 1): {"a": (0.1, None), "b": (None, None)},
             ("psat", 0): {"a": (0.3, None), "b": (0.9, None)},
             ("psat", 1): {"a": (0.3, None), "b": (None, None)},
         }
@@ -103,8 +103,13 @@ def test_a_case_that_is_undefined_in_one_seed_is_left_out_and_counted() -> None:
     assert (result["n_cases"], result["n_cases_left_out"]) == (1, 1)
 
 
+def test_who_rightly_predicts_none_of_a_class_is_perfect_beside_who_predicts_some() -> None:
+    arms = arms_of({("scratch", 0): {"a": (0.5, None)}, ("psat", 0): {"a": (0.5, 0.0)}})
+    assert dice_row(arms)["mean_difference"] == pytest.approx((0 + (0 - 1)) / 2)
+
+
 def test_nothing_defined_is_not_compared_and_said() -> None:
-    arms = arms_of({("scratch", 0): {"a": (None, None)}, ("psat", 0): {"a": (0.8, None)}})
+    arms = arms_of({("scratch", 0): {"a": (None, None)}, ("psat", 0): {"a": (None, None)}})
     rows, refused = compare_arms(arms, PEOPLE, seed=0)
     assert not rows
     assert refused[0]["reason"] == "no case is defined in both arms and all common seeds"

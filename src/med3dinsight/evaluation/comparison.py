@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.segmentation import METRICS
+from ..metrics.segmentation import METRICS, PERFECT
 from ..metrics.statistics import bootstrap_interval, holm, sign_flip_test
 from .finetuned import FinetunedRun
 from .segmentation import ClassValues
@@ -160,14 +160,23 @@ def _compare(arm: Arm, base: Arm, metric: str, subject_of: Mapping[str, str], se
 
 
 def _differences(arm: Arm, base: Arm, metric: str, piece: str, seeds: list[int]) -> list[float] | None:
+    """Returns ours minus theirs at each seed, averaged over the same classes on both sides; None where undefined.
+
+    A class that the truth lacks is undefined for an arm that rightly predicts none of it. Where the other arm does
+    predict some, the first one counts as perfect: left out it would win nothing by being right.
+    """
     values = []
     for number in seeds:
-        ours, theirs = (
-            _mean(row[metric] for row in side.scores[number].get(piece, {}).values()) for side in (arm, base)
-        )
-        if ours is None or theirs is None:
+        ours, theirs = (side.scores[number].get(piece, {}) for side in (arm, base))
+        pairs = [
+            (PERFECT[metric] if mine is None else mine, PERFECT[metric] if other is None else other)
+            for name in sorted(ours.keys() & theirs.keys())
+            for mine, other in [(ours[name][metric], theirs[name][metric])]
+            if mine is not None or other is not None
+        ]
+        if not pairs:
             return None
-        values.append(ours - theirs)
+        values.append(sum(mine - other for mine, other in pairs) / len(pairs))
     return values
 
 

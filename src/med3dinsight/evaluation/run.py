@@ -23,7 +23,7 @@ from .finetuned import TASK, FinetunedRun, read_runs
 from .leakage import refuse_leakage
 from .segmentation import BOTH_EMPTY, NO_CLASS, NO_LABEL, NOT_ANNOTATED, ClassValues, read_truth, score_case
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 FORMAT_VERSION = 1
 #: ``{run: {case: {piece: {class: {metric: value or None}} or None}}}``
 Scored = dict[str, dict[str, dict[str, ClassValues | None]]]

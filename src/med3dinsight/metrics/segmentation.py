@@ -16,6 +16,8 @@ from .surface_distance import hausdorff95, normalized_surface_dice, surface_dist
 
 #: The metrics of :func:`segmentation_scores`, and the direction in which each is better.
 METRICS: dict[str, str] = {"dice": "higher", "hd95_mm": "lower", "nsd": "higher"}
+#: Value of a segmentation that agrees with the truth everywhere.
+PERFECT: dict[str, float] = {"dice": 1.0, "hd95_mm": 0.0, "nsd": 1.0}
 UNITS: dict[str, str] = {"dice": "fraction, 0 to 1", "hd95_mm": "mm", "nsd": "fraction, 0 to 1"}
 #: Default tolerance of the NSD in mm: about one voxel of the thicker clinical scans.
 TOLERANCE_MM = 3.0
@@ -27,6 +29,7 @@ DEFINITIONS: dict[str, str] = {
     "nsd": "share of both maps' surface voxels that are within the tolerance of the other surface, by voxel count",
     "surface": "voxels with one of six neighbours outside the class; outside the image is outside the class",
     "empty": "both maps empty: undefined, left out and counted; one empty: Dice 0, NSD 0, HD95 = image diagonal",
+    "compared": "where only one arm is undefined (truth and its map are empty), it counts as perfect beside the other",
 }
 
 

@@ -100,7 +100,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(work: Workspace) -> No
     """Killed before a checkpoint, after one, after the last step, and after the prediction."""
     run(finetune_config(run="undisturbed"), work)
     for step in (1, 3, 4, 5):
-        config = finetune_config(run=f"killed-{step}")
+        config = finetune_config(run=f"killed-{step}", checkpoint_every=2)
         with pytest.raises(KilledError):
             run(config, work, progress=killed_after(step))
         assert read_record(work.finetuning / config.run_name) is None

@@ -208,13 +208,13 @@ def pretrain_config(**changes: Any) -> PretrainConfig:
         "num_queries": 4,
         "psat_width": 32,
     }
-    return PretrainConfig(**{**small, "warmup_steps": 2, "checkpoint_every": 2, "device": "cpu", **changes})
+    return PretrainConfig(**{**small, "warmup_steps": 2, "device": "cpu", **changes})
 
 
 def finetune_config(**changes: Any) -> FinetuneConfig:
     """A few quick steps of ``conv_tiny`` on anna, tested on bert."""
     small = {"classes": CLASSES, "train": ("anna",), "test": ("bert",), "patch_size": CROP, "steps": 4}
-    return FinetuneConfig(**{**small, "warmup_steps": 2, "checkpoint_every": 2, "device": "cpu", **changes})
+    return FinetuneConfig(**{**small, "warmup_steps": 2, "device": "cpu", **changes})
 
 
 @pytest.fixture

@@ -231,8 +231,10 @@ def test_a_diverging_run_stops_before_the_weights_are_ruined(work: Workspace, mo
     with monkeypatch.context() as patch:
         patch.setattr(loop, "alignment_loss", diverging)
         with pytest.raises(Med3DInsightError, match="became inf after 3 steps"):
-            run(config(steps=6), work)
-    run(config(steps=6), work)
+            run(config(steps=6, checkpoint_every=2), work)
+    done: list[int] = []
+    run(config(steps=6, checkpoint_every=2), work, progress=lambda n, total, note="": done.append(n))
+    assert done == [3, 4, 5, 6]
     assert weights(work, "insight") == weights(work, "undisturbed")
 
 

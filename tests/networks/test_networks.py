@@ -13,7 +13,7 @@ def count(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NETWORKS["segmentation"])
 def test_the_listed_number_of_parameters_is_that_of_the_network(name: str) -> None:
     with torch.device("meta"):
         network = create_network(name, 6)
@@ -21,7 +21,7 @@ def test_the_listed_number_of_parameters_is_that_of_the_network(name: str) -> No
 
 
 def test_unetr_has_the_published_size() -> None:
-    assert NETWORKS["unetr"].parameters == pytest.approx(93.03e6, rel=1e-3)
+    assert NETWORKS["segmentation"]["unetr"].parameters == pytest.approx(93.03e6, rel=1e-3)
 
 
 @pytest.mark.parametrize(("name", "size"), [("conv_tiny", 24), ("vit_tiny", 16), ("unetr_tiny", 32)])
@@ -81,7 +81,7 @@ def test_conv_tiny_sees_where_a_voxel_lies() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
-    with pytest.raises(ConfigError, match="no network called unet_r") as caught:
+    with pytest.raises(ConfigError, match="no segmentation network called unet_r") as caught:
         create_network("unet_r", 2)
     assert caught.value.hint == "did you mean unetr?"
 

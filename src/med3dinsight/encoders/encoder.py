@@ -29,11 +29,17 @@ class EncoderOutput:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """The protocol: a module with ``embed_dim`` whose call maps volumes to :class:`EncoderOutput`."""
+    """The protocol: a module whose call maps volumes to :class:`EncoderOutput`.
+
+    Attributes:
+        embed_dim: Width c of the tokens.
+        widths: Channels c_i of the pyramid's maps, from fine to coarse.
+    """
 
     embed_dim: int
+    widths: tuple[int, ...]
 
-    def __call__(self, volume: Float[Tensor, "b 1 x y z"]) -> EncoderOutput:
+    def __call__(self, volume: Float[Tensor, "b c x y z"]) -> EncoderOutput:
         """Encodes volumes with intensities in [0, 1]."""
         ...
 

@@ -49,6 +49,7 @@ class ViTEncoder(nn.Module):
         super().__init__()
         check_size(image_size, patch_size)
         self.embed_dim = hidden_size
+        self.widths: tuple[int, ...] = ()
         self.image_size, self.patch_size = image_size, patch_size
         self.vit = ViT(
             in_channels, image_size, patch_size, hidden_size, mlp_dim, num_layers, num_heads, classification=False

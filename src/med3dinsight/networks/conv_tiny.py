@@ -43,17 +43,18 @@ class ConvTinySegmenter(nn.Module):
 
     Args:
         num_classes: Classes with background.
+        in_channels: Channels of the input.
     """
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, in_channels: int = 1) -> None:
         super().__init__()
-        self.encoder = ConvTiny()
+        self.encoder = ConvTiny(in_channels)
         fine, middle, coarse = self.encoder.widths
         self.up1 = DecoderStage(coarse, middle, middle)
         self.up2 = DecoderStage(middle, fine, 32)
         self.classify = nn.Conv3d(32, num_classes, 1)
 
-    def forward(self, volume: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b c x y z"]:
+    def forward(self, volume: Float[Tensor, "b i x y z"]) -> Float[Tensor, "b c x y z"]:
         """Returns class scores at the input's size."""
         fine, middle, coarse = self.encoder(volume).pyramid
         features = self.up1(coarse, middle)

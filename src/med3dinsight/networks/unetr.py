@@ -20,13 +20,16 @@ class UNETRSegmenter(nn.Module):
         num_classes: Classes with background.
         feature_size: Channels of the finest decoder stage.
         num_heads: Heads of the ViT, which MONAI's constructor asks for.
+        in_channels: Channels of the input.
     """
 
-    def __init__(self, encoder: ViTEncoder, num_classes: int, feature_size: int, num_heads: int) -> None:
+    def __init__(
+        self, encoder: ViTEncoder, num_classes: int, feature_size: int, num_heads: int, in_channels: int = 1
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = UNETR(
-            1,
+            in_channels,
             num_classes,
             encoder.image_size,
             feature_size=feature_size,
@@ -36,7 +39,7 @@ class UNETRSegmenter(nn.Module):
         )
         del self.decoder.vit
 
-    def forward(self, volume: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b c x y z"]:
+    def forward(self, volume: Float[Tensor, "b i x y z"]) -> Float[Tensor, "b c x y z"]:
         """Returns class scores at the input's size, which must be the encoder's ``image_size``."""
         net = self.decoder
         tokens, hidden = self.encoder.vit(volume)

@@ -27,7 +27,7 @@ class ViTSegmenter(nn.Module):
             nn.Linear(encoder.embed_dim // 4, num_classes),
         )
 
-    def forward(self, volume: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b c x y z"]:
+    def forward(self, volume: Float[Tensor, "b i x y z"]) -> Float[Tensor, "b c x y z"]:
         """Returns class scores at the input's size."""
         encoded = self.encoder(volume)
         scores = self.head(encoded.tokens).transpose(1, 2).unflatten(2, encoded.grid)

@@ -1,0 +1,42 @@
+"""Encoders whose attention sees the whole volume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .entry import EncoderEntry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_MONAI = "MONAI 1.6, Dosovitskiy et al. 2021 in 3D"
+
+
+def _vit(image_size: int, in_channels: int) -> nn.Module:
+    from ..vit import ViTEncoder
+
+    return ViTEncoder(image_size, in_channels=in_channels)
+
+
+def _vit_tiny(image_size: int, in_channels: int) -> nn.Module:
+    from ..vit import ViTEncoder
+
+    return ViTEncoder(
+        image_size, patch_size=8, hidden_size=96, mlp_dim=384, num_layers=4, num_heads=4, in_channels=in_channels
+    )
+
+
+def _unetr_tiny(image_size: int, in_channels: int) -> nn.Module:
+    from ..vit import ViTEncoder
+
+    return ViTEncoder(image_size, hidden_size=96, mlp_dim=384, num_heads=4, in_channels=in_channels)
+
+
+TRANSFORMERS: dict[str, EncoderEntry] = {
+    "vit": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", _MONAI),
+    "vit_tiny": EncoderEntry(_vit_tiny, 888_864, "4096 x 96", "transformer", _MONAI + ", small"),
+    "unetr": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", "MONAI 1.6, the ViT of UNETR"),
+    "unetr_tiny": EncoderEntry(
+        _unetr_tiny, 1_781_280, "512 x 96", "transformer", "MONAI 1.6, the ViT of a small UNETR"
+    ),
+}

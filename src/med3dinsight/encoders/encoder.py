@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..types import Shape3
@@ -17,8 +17,9 @@ class EncoderOutput:
     """Features of a batch of volumes.
 
     Attributes:
-        tokens: ``(b, n, c)``; token order is C order of ``grid``.
-        grid: Tokens along x, y, z; their product is n.
+        tokens: ``(b, n, c)``; token order is C order of ``grid``. An encoder that was asked to keep only some tokens
+            gives these, in the order asked for.
+        grid: Tokens along x, y, z; their product is n, or more where only some tokens were kept.
         pyramid: Feature maps from fine to coarse, each ``(b, c_i, x_i, y_i, z_i)``; may be empty.
     """
 
@@ -41,6 +42,23 @@ class Encoder(Protocol):
 
     def __call__(self, volume: Float[Tensor, "b c x y z"]) -> EncoderOutput:
         """Encodes volumes with intensities in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class TokenDropping(Protocol):
+    """An encoder of patches that can encode some of its tokens alone, as masked autoencoders do.
+
+    Attributes:
+        takes_keep: Says so; without it every module with a patch size would pass for one.
+        patch_size: Edge of a patch in voxels.
+    """
+
+    takes_keep: bool
+    patch_size: int
+
+    def forward(self, volume: Float[Tensor, "b i x y z"], keep: Int[Tensor, "b m"] | None = None) -> EncoderOutput:
+        """Encodes volumes, or only their tokens of the numbers ``keep``: then there is no pyramid."""
         ...
 
 

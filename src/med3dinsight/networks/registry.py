@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..config import suggest
+from ..encoders.registry import ENCODERS
 from ..errors import ConfigError
 from .catalog import NETWORKS as NETWORKS
+from .catalog import NetworkEntry
+from .catalog.generic import GENERIC
 
 if TYPE_CHECKING:
     from torch import nn
 
 Task = Literal["segmentation", "classification"]
+
+
+def find_network(name: str, task: Task = "segmentation") -> NetworkEntry:
+    """Returns what the catalogue says about a network.
+
+    An encoder that has no network of its own for the task gets a head that stands on any encoder.
+
+    Raises:
+        ConfigError: No network and no encoder has that name; the hint names the nearest one.
+    """
+    if name in NETWORKS[task]:
+        return NETWORKS[task][name]
+    if name in ENCODERS:
+        return GENERIC[task](name, ENCODERS[name])
+    raise ConfigError(f"no {task} network called {name}", suggest(name, {**NETWORKS[task], **ENCODERS}))
 
 
 def check_name(name: str, task: Task = "segmentation") -> None:
@@ -20,8 +38,7 @@ def check_name(name: str, task: Task = "segmentation") -> None:
     Raises:
         ConfigError: It does not; the hint names the nearest one.
     """
-    if name not in NETWORKS[task]:
-        raise ConfigError(f"no {task} network called {name}", suggest(name, NETWORKS[task]))
+    find_network(name, task)
 
 
 def create_network(
@@ -30,7 +47,8 @@ def create_network(
     """Builds a network.
 
     Args:
-        name: A name of :data:`NETWORKS` for the task.
+        name: A name of :data:`NETWORKS` for the task, or any encoder's name: one without a network of its own gets a
+            linear head on its mean token (classification) or a light decoder (segmentation).
         num_classes: Classes; for segmentation with background.
         task: "segmentation": ``(b, c, x, y, z) -> (b, num_classes, x, y, z)``; "classification":
             ``(b, c, x, y, z) -> (b, num_classes)``.
@@ -47,14 +65,18 @@ def create_network(
         >>> create_network("conv_tiny", 3).encoder.embed_dim
         128
     """
-    check_name(name, task)
-    return NETWORKS[task][name].build(num_classes, image_size, in_channels)
+    return find_network(name, task).build(num_classes, image_size, in_channels)
 
 
 def list_networks() -> list[dict[str, Any]]:
-    """Returns a row for each network: name, parameters, tokens, kind, source, task."""
+    """Returns a row for each network, those on any encoder among them: name, parameters, tokens, kind, source, task.
+
+    ``parameters`` is None where the number is not known before the network is built.
+    """
+    tasks: tuple[Task, ...] = get_args(Task)
     return [
         {"name": name, "parameters": e.parameters, "tokens": None, "kind": e.kind, "source": e.source, "task": task}
-        for task, networks in NETWORKS.items()
-        for name, e in networks.items()
+        for task in tasks
+        for name in {**NETWORKS[task], **ENCODERS}
+        for e in (find_network(name, task),)
     ]

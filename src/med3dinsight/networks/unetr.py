@@ -1,6 +1,7 @@
 """``unetr``: MONAI's UNETR around our ViT encoder, so that pre-trained weights are simply the encoder's.
 
-Taps blocks 4, 7 and 10 as MONAI does (index 3, 6, 9); the paper (Hatamizadeh et al. 2022) says 3, 6, 9.
+The encoder's pyramid is what the decoder reads: blocks 4, 7, 10 as MONAI taps them, and the normalised tokens. The
+paper (Hatamizadeh et al. 2022) says 3, 6, 9. The decoder is convolutional, so any multiple of 16 voxels works.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ class UNETRSegmenter(nn.Module):
     """UNETR with a pluggable ViT.
 
     Args:
-        encoder: The ViT: 12 blocks, patches of 16 voxels.
+        encoder: The ViT: 12 blocks, patches of 16 voxels, four taps.
         num_classes: Classes with background.
         feature_size: Channels of the finest decoder stage.
         num_heads: Heads of the ViT, which MONAI's constructor asks for.
@@ -40,12 +41,11 @@ class UNETRSegmenter(nn.Module):
         del self.decoder.vit
 
     def forward(self, volume: Float[Tensor, "b i x y z"]) -> Float[Tensor, "b c x y z"]:
-        """Returns class scores at the input's size, which must be the encoder's ``image_size``."""
+        """Returns class scores at the input's size; edges are multiples of 16."""
         net = self.decoder
-        tokens, hidden = self.encoder.vit(volume)
-        deep = [net.proj_feat(state) for state in (hidden[3], hidden[6], hidden[9], tokens)]
-        features = net.decoder5(deep[3], net.encoder4(deep[2]))
-        features = net.decoder4(features, net.encoder3(deep[1]))
-        features = net.decoder3(features, net.encoder2(deep[0]))
+        early, middle, late, last = self.encoder(volume).pyramid
+        features = net.decoder5(last, net.encoder4(late))
+        features = net.decoder4(features, net.encoder3(middle))
+        features = net.decoder3(features, net.encoder2(early))
         scores: Tensor = net.out(net.decoder2(features, net.encoder1(volume)))
         return scores

@@ -16,14 +16,15 @@ class EncoderEntry:
 
     Attributes:
         build: ``(image_size, in_channels) -> module``; imports torch when it is called, not before.
-        parameters: Number of parameters, built for 128³ voxels and one channel.
-        tokens: Shape of the tokens at 128³ as text.
+        parameters: Number of parameters, built for 128³ voxels and one channel; None for a plug-in, which is not built
+            to be listed.
+        tokens: Shape of the tokens at 128³ as text; None for a plug-in.
         kind: Family of the network.
         source: Where it comes from.
     """
 
     build: Callable[[int, int], nn.Module]
-    parameters: int
-    tokens: str
+    parameters: int | None
+    tokens: str | None
     kind: str
     source: str

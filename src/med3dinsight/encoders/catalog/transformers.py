@@ -9,6 +9,8 @@ from .entry import EncoderEntry
 if TYPE_CHECKING:
     from torch import nn
 
+#: After which blocks MONAI's UNETR taps its ViT; the paper (Hatamizadeh et al. 2022) says 3, 6, 9, 12.
+_UNETR_TAPS = (4, 7, 10, 12)
 _MONAI = "MONAI 1.6, Dosovitskiy et al. 2021 in 3D"
 
 
@@ -26,16 +28,22 @@ def _vit_tiny(image_size: int, in_channels: int) -> nn.Module:
     )
 
 
+def _unetr(image_size: int, in_channels: int) -> nn.Module:
+    from ..vit import ViTEncoder
+
+    return ViTEncoder(image_size, in_channels=in_channels, taps=_UNETR_TAPS)
+
+
 def _unetr_tiny(image_size: int, in_channels: int) -> nn.Module:
     from ..vit import ViTEncoder
 
-    return ViTEncoder(image_size, hidden_size=96, mlp_dim=384, num_heads=4, in_channels=in_channels)
+    return ViTEncoder(image_size, hidden_size=96, mlp_dim=384, num_heads=4, in_channels=in_channels, taps=_UNETR_TAPS)
 
 
 TRANSFORMERS: dict[str, EncoderEntry] = {
     "vit": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", _MONAI),
     "vit_tiny": EncoderEntry(_vit_tiny, 888_864, "4096 x 96", "transformer", _MONAI + ", small"),
-    "unetr": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", "MONAI 1.6, the ViT of UNETR"),
+    "unetr": EncoderEntry(_unetr, 88_568_064, "512 x 768", "transformer", "MONAI 1.6, the ViT of UNETR"),
     "unetr_tiny": EncoderEntry(
         _unetr_tiny, 1_781_280, "512 x 96", "transformer", "MONAI 1.6, the ViT of a small UNETR"
     ),

@@ -22,7 +22,7 @@ ROOMS = sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and any(
 STAGES = ["captions", "evaluation", "features", "finetuning", "preparing", "pretraining", "report"]
 NO_TORCH = ["cli", "datasets", "metrics", "report", "slices", "volumes", "workspace"]
 #: Rooms that are torch through and through: their packages may import it at once.
-ALL_TORCH = ["alignment", "losses"]
+ALL_TORCH = ["losses"]
 
 FILE_LINES, FUNCTION_LINES, LOOP_LINES = 300, 60, 90
 #: Explicit training loops, "room/file.py:function", that may have up to LOOP_LINES lines.

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,9 +11,11 @@ from hypothesis import strategies as st
 from med3dinsight.alignment.position import PlaneSlicePositionEmbedding
 
 
-def embedding(positions: int = 8, width: int = 3) -> PlaneSlicePositionEmbedding:
+def embedding(
+    positions: int = 8, width: int = 3, lookup: Literal["interpolated", "table"] = "interpolated"
+) -> PlaneSlicePositionEmbedding:
     torch.manual_seed(0)
-    return PlaneSlicePositionEmbedding(width, positions, "normal")
+    return PlaneSlicePositionEmbedding(width, positions, "normal", lookup)
 
 
 def ask(module: PlaneSlicePositionEmbedding, plane: int, position: float) -> torch.Tensor:
@@ -50,3 +56,19 @@ def test_a_question_teaches_its_own_two_entries_only() -> None:
     ask(module, 2, 3.25 / 8).sum().backward()
     touched = module.table.grad.abs().sum(-1).nonzero().tolist()
     assert touched == [[2, 2], [2, 3]]
+
+
+@pytest.mark.parametrize(("slices", "entry_of"), [(8, lambda j: j), (16, lambda j: j // 2), (4, lambda j: 2 * j + 1)])
+def test_the_lookup_takes_the_entry_of_the_slices_bin(slices: int, entry_of: Callable[[int], int]) -> None:
+    """As many entries as slices: the paper's; half as many: slice // 2, as in the authors' code."""
+    module = embedding(lookup="table")
+    for plane in range(3):
+        for j in range(slices):
+            asked = ask(module, plane, (j + 0.5) / slices)
+            assert torch.equal(asked, module.table[plane, entry_of(j)])
+
+
+def test_the_lookup_stays_in_the_table_at_and_beyond_the_ends() -> None:
+    module = embedding(lookup="table")
+    for position, entry in ((-0.2, 0), (0.0, 0), (1.0, 7), (1.3, 7)):
+        assert torch.equal(ask(module, 1, position), module.table[1, entry])

@@ -4,11 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from med3dinsight.alignment import PlaneSliceAwareTransformer, PSATSettings
-from med3dinsight.alignment.query_transformer import CrossAttention
+from med3dinsight.alignment import PSAT_PRESETS, PlaneSliceAwareTransformer, PSATSettings
 from med3dinsight.encoders.encoder import token_positions
 
 SETTINGS = PSATSettings(width=16, num_queries=3, num_layers=2, num_heads=4, ffn_width=24, num_positions=8)
@@ -45,38 +43,6 @@ def test_volumes_of_a_batch_do_not_see_each_other() -> None:
     assert torch.allclose(alone[0], image[1], atol=1e-6)
 
 
-def test_it_is_torchs_transformer_decoder_with_the_position_added_to_queries_and_tokens() -> None:
-    """The way of DETR, one slice at a time, for PSAT without its distance bias."""
-    module = psat(position_init="normal", distance_bias=False)
-    tokens, centres, planes, positions = question()
-    image, text = module(tokens, centres, planes, positions)
-    layers = []
-    for layer in module.layers:
-        cross = layer.cross_attention
-        reference = torch.nn.TransformerDecoderLayer(16, 4, 24, 0.0, "gelu", batch_first=True)
-        projections = (cross.query, cross.key, cross.value)
-        reference.load_state_dict(
-            {f"self_attn.{name}": value for name, value in layer.self_attention.state_dict().items()}
-            | {"multihead_attn.in_proj_weight": torch.cat([part.weight for part in projections])}
-            | {"multihead_attn.in_proj_bias": torch.cat([part.bias for part in projections])}
-            | {f"multihead_attn.out_proj.{name}": value for name, value in cross.out.state_dict().items()}
-            | {f"linear1.{name}": value for name, value in layer.mlp[0].state_dict().items()}
-            | {f"linear2.{name}": value for name, value in layer.mlp[2].state_dict().items()}
-            | {f"norm{k + 1}.{name}": v for k, norm in enumerate(layer.norms) for name, v in norm.state_dict().items()}
-        )
-        layers.append(reference)
-    for row in range(2):
-        memory = module.input_norm(module.input(tokens[row]))
-        for slice_ in range(5):
-            position = module.position(planes, positions)[row, slice_]
-            queries = (module.queries + position)[None]
-            for reference in layers:
-                queries = reference(queries, (memory + position)[None])
-            pooled = queries[0].mean(0)
-            assert torch.allclose(image[row, slice_], module.to_image(pooled), atol=1e-5)
-            assert torch.allclose(text[row, slice_], module.to_text(pooled), atol=1e-5)
-
-
 def test_the_order_of_the_tokens_does_not_matter_as_long_as_their_places_go_along() -> None:
     module = psat(position_init="normal")
     tokens, centres, planes, positions = question()
@@ -86,51 +52,6 @@ def test_the_order_of_the_tokens_does_not_matter_as_long_as_their_places_go_alon
     assert torch.allclose(image, permuted, atol=1e-6)
     misplaced, _ = module(tokens[:, order], centres, planes, positions)
     assert not torch.allclose(image, misplaced, atol=1e-4)
-
-
-@pytest.mark.parametrize("biased", [True, False])
-def test_cross_attention_is_torchs_with_the_position_added_to_every_token(biased: bool) -> None:
-    """The tokens are projected once a volume, whatever the number of slices; the result must be the long way's."""
-    torch.manual_seed(3)
-    b, k, q, n, width = 2, 4, 3, 24, 16
-    module = CrossAttention(replace(SETTINGS, distance_bias=biased))
-    queries, tokens = torch.randn(b, k, q, width), torch.randn(b, n, width)
-    position, distances = torch.randn(b, k, width), torch.rand(b, k, n)
-    got = module(queries, tokens, position, distances)
-
-    def heads(x: Tensor) -> Tensor:
-        return x.unflatten(-1, (4, width // 4)).transpose(-2, -3)
-
-    for row in range(b):
-        for slice_ in range(k):
-            moved = tokens[row] + position[row, slice_]
-            bias = None
-            if biased:
-                assert module.log_slopes is not None
-                bias = -module.log_slopes.exp()[:, None, None] * distances[row, slice_][None, None]
-                bias = bias.expand(4, q, n)
-            attended = F.scaled_dot_product_attention(
-                heads(module.query(queries[row, slice_])), heads(module.key(moved)), heads(module.value(moved)), bias
-            )
-            expected = module.out(attended.transpose(0, 1).flatten(1))
-            assert torch.allclose(got[row, slice_], expected, atol=1e-5)
-
-
-def test_without_bias_cross_attention_is_torchs_multihead_attention() -> None:
-    torch.manual_seed(4)
-    module = CrossAttention(replace(SETTINGS, distance_bias=False))
-    reference = torch.nn.MultiheadAttention(16, 4, batch_first=True)
-    projections = [module.query, module.key, module.value]
-    with torch.no_grad():
-        reference.in_proj_weight.copy_(torch.cat([part.weight for part in projections]))
-        reference.in_proj_bias.copy_(torch.cat([part.bias for part in projections]))
-        reference.out_proj.weight.copy_(module.out.weight)
-        reference.out_proj.bias.copy_(module.out.bias)
-    queries, tokens, position = torch.randn(2, 1, 3, 16), torch.randn(2, 24, 16), torch.randn(2, 1, 16)
-    moved = tokens + position
-    expected, _ = reference(queries[:, 0], moved, moved)
-    got = module(queries, tokens, position, torch.rand(2, 1, 24))
-    assert torch.allclose(got[:, 0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("plane", "axis"), [(0, 2), (1, 1), (2, 0)])
@@ -188,3 +109,46 @@ def test_every_parameter_gets_a_gradient() -> None:
     (image.square().sum() + text.square().sum()).backward()
     without = [name for name, value in module.named_parameters() if value.grad is None or not value.grad.any()]
     assert not without
+
+
+@pytest.mark.parametrize("name", PSAT_PRESETS)
+def test_dropout_is_off_in_evaluation_and_on_in_training_where_there_is_any(name: str) -> None:
+    settings = replace(PSAT_PRESETS[name], width=16, num_queries=3, num_heads=4, ffn_width=8, num_positions=8)
+    torch.manual_seed(1)
+    module = PlaneSliceAwareTransformer(10, 5, 5, settings).eval()
+    question_ = question()
+    assert torch.equal(module(*question_)[0], module(*question_)[0])
+    trained = module.train()(*question_)[0], module(*question_)[0]
+    assert torch.equal(*trained) == (settings.dropout == 0)
+
+
+def test_pooling_by_attention_starts_as_the_mean_and_learns() -> None:
+    question_ = question()
+    module = psat(pooling="attention")
+    assert torch.allclose(module(*question_)[0], psat(pooling="mean")(*question_)[0], atol=1e-6)
+    module(*question_)[0].square().sum().backward()
+    assert module.score.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"module": "queries"},
+        {"module": "linear"},
+        {"norm": "pre", "position_at": "every_layer", "pooling": "attention", "positions": "table"},
+        {"project": "shared", "input_norm": False, "activation": "relu"},
+    ],
+    ids=str,
+)
+def test_whatever_is_chosen_every_parameter_gets_a_gradient_and_slices_are_asked_alone(
+    changes: dict[str, object],
+) -> None:
+    torch.manual_seed(1)
+    module = PlaneSliceAwareTransformer(10, 5, 5, replace(SETTINGS, position_init="normal", **changes))
+    tokens, centres, planes, positions = question(k=24)
+    image, text = module(tokens, centres, planes, positions)
+    assert image.shape == text.shape == (2, 24, 5)
+    alone = module(tokens, centres, planes[:, 3:4], positions[:, 3:4])[0]
+    assert torch.allclose(alone[:, 0], image[:, 3], atol=1e-6)
+    (image.square().sum() + text.square().sum()).backward()
+    assert not [name for name, value in module.named_parameters() if value.grad is None or not value.grad.any()]

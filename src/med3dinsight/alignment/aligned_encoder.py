@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from ..encoders.encoder import token_positions
 from ..encoders.registry import create_encoder
 from ..encoders.weights import load_weights, weights_bytes
+from ..errors import ConfigError, InputError
 from ..workspace.files import read_json, write_bytes, write_json
-from .query_transformer import PlaneSliceAwareTransformer, PSATSettings
+from .query_transformer import PlaneSliceAwareTransformer
+from .settings import PSATSettings
 
 ENCODER, PSAT, FACTS = "encoder.safetensors", "psat.safetensors", "encoder.json"
 
@@ -22,22 +24,33 @@ class AlignedEncoder(nn.Module):
     """Encodes volumes once and asks PSAT at K (plane, position) pairs of each.
 
     Args:
-        encoder: Name of the encoder.
+        encoder: Name of the encoder, or a module of your own that follows the protocol in ``encoders/encoder.py``.
         image_size: Edge of the input crops or cubes in voxels.
         feature_width: Width of the projected 2D features.
         settings: Choices of PSAT.
+
+    Raises:
+        ConfigError: No encoder has that name, or the module does not say the width of its tokens.
     """
 
-    def __init__(self, encoder: str, image_size: int, feature_width: int, settings: PSATSettings) -> None:
+    def __init__(self, encoder: str | nn.Module, image_size: int, feature_width: int, settings: PSATSettings) -> None:
         super().__init__()
-        self.encoder = create_encoder(encoder, image_size=image_size)
-        self.psat = PlaneSliceAwareTransformer(int(self.encoder.embed_dim), feature_width, feature_width, settings)  # type: ignore[arg-type]
+        self.encoder = create_encoder(encoder, image_size=image_size) if isinstance(encoder, str) else encoder
+        width = getattr(self.encoder, "embed_dim", None)
+        if not isinstance(width, int):
+            raise ConfigError(
+                f"{type(encoder).__name__} has embed_dim = {width!r}",
+                "an encoder says the width of its tokens there; see encoders/encoder.py",
+            )
+        self.psat = PlaneSliceAwareTransformer(width, feature_width, feature_width, settings)
         self.facts = {
-            "encoder": encoder,
+            "encoder": encoder if isinstance(encoder, str) else class_name(encoder),
             "image_size": image_size,
             "feature_width": feature_width,
             "psat": asdict(settings),
         }
+        if not isinstance(encoder, str):
+            self.facts["own_module"] = True
 
     def forward(
         self,
@@ -58,6 +71,11 @@ class AlignedEncoder(nn.Module):
         return answers
 
 
+def class_name(module: nn.Module) -> str:
+    """Returns a module's class as it is told in ``encoder.json``."""
+    return f"{type(module).__module__}.{type(module).__qualname__}"
+
+
 def save_aligned(folder: Path, model: AlignedEncoder, facts: dict[str, Any]) -> None:
     """Writes the weights of encoder and PSAT, and ``encoder.json`` with what built them and ``facts``."""
     write_bytes(folder / PSAT, weights_bytes(model.psat))
@@ -65,16 +83,34 @@ def save_aligned(folder: Path, model: AlignedEncoder, facts: dict[str, Any]) -> 
     write_json(folder / FACTS, {**model.facts, **facts})
 
 
-def load_aligned(folder: Path) -> tuple[AlignedEncoder, dict[str, Any]]:
+def load_aligned(folder: Path, encoder: nn.Module | None = None) -> tuple[AlignedEncoder, dict[str, Any]]:
     """Loads encoder and PSAT of a finished run, with the facts of its ``encoder.json``.
 
+    Choices of PSAT that an older file does not name take their defaults, which are what it was made with.
+
+    Args:
+        folder: Of the run.
+        encoder: A module like the one that was trained, where it was no encoder of the library; it gets the weights.
+
     Raises:
-        InputError: The weights are missing or damaged.
+        ConfigError: A module of the user's own was trained and none is given.
+        InputError: The weights are missing, damaged or of another network, or a choice of PSAT is unknown here.
         WorkspaceError: ``encoder.json`` is missing.
     """
     facts = read_json(folder / FACTS)
+    if encoder is None and facts.get("own_module"):
+        raise ConfigError(
+            f"{folder} was trained with a module of your own, {facts['encoder']}",
+            "build it again and give it: load_aligned(folder, encoder=module)",
+        )
+    if unknown := sorted(set(facts["psat"]) - {field.name for field in fields(PSATSettings)}):
+        raise InputError(
+            f"{folder / FACTS} names a choice of PSAT that is unknown here: {unknown[0]}",
+            "use the version of med3dinsight that wrote it, or a newer one",
+        )
     settings = PSATSettings(**facts["psat"])
-    model = AlignedEncoder(facts["encoder"], facts["image_size"], facts["feature_width"], settings)
+    chosen = facts["encoder"] if encoder is None else encoder
+    model = AlignedEncoder(chosen, facts["image_size"], facts["feature_width"], settings)
     load_weights(model.encoder, folder / ENCODER)
     load_weights(model.psat, folder / PSAT)
     return model, facts

@@ -10,7 +10,7 @@ from med3dinsight.encoders.encoder import token_positions
 from med3dinsight.errors import ConfigError
 from med3dinsight.training.precision import autocast
 
-SMALL = [("conv_tiny", 32, 8), ("vit_tiny", 32, 8), ("unetr_tiny", 32, 16)]
+SMALL = [("conv_tiny", 32, 8), ("vit_tiny", 32, 8), ("unetr_tiny", 32, 16), ("primus_tiny", 32, 8)]
 
 
 @pytest.mark.parametrize(("name", "size", "patch"), SMALL)

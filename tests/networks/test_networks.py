@@ -8,6 +8,8 @@ from med3dinsight.encoders.weights import load_weights, weights_bytes
 from med3dinsight.errors import ConfigError
 from med3dinsight.networks import NETWORKS, create_network, list_networks
 
+SMALL = [("conv_tiny", 24), ("vit_tiny", 16), ("unetr_tiny", 32), ("setr_tiny", 16), ("primus_tiny", 16)]
+
 
 def count(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
@@ -24,7 +26,7 @@ def test_unetr_has_the_published_size() -> None:
     assert NETWORKS["segmentation"]["unetr"].parameters == pytest.approx(93.03e6, rel=1e-3)
 
 
-@pytest.mark.parametrize(("name", "size"), [("conv_tiny", 24), ("vit_tiny", 16), ("unetr_tiny", 32)])
+@pytest.mark.parametrize(("name", "size"), SMALL)
 def test_scores_have_the_size_of_the_input_and_every_parameter_that_shapes_them_a_gradient(
     name: str, size: int
 ) -> None:
@@ -38,7 +40,7 @@ def test_scores_have_the_size_of_the_input_and_every_parameter_that_shapes_them_
     assert without == ({"encoder.neck.weight", "encoder.neck.bias"} if name == "conv_tiny" else set())
 
 
-@pytest.mark.parametrize("name", ["conv_tiny", "vit_tiny", "unetr_tiny"])
+@pytest.mark.parametrize("name", ["conv_tiny", "vit_tiny", "unetr_tiny", "setr_tiny", "primus_tiny"])
 def test_weights_of_the_encoder_of_the_same_name_fit(name: str, tmp_path) -> None:
     encoder = create_encoder(name, image_size=16)
     path = tmp_path / "encoder.safetensors"

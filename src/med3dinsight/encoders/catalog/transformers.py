@@ -40,6 +40,18 @@ def _unetr_tiny(image_size: int, in_channels: int) -> nn.Module:
     return ViTEncoder(image_size, hidden_size=96, mlp_dim=384, num_heads=4, in_channels=in_channels, taps=_UNETR_TAPS)
 
 
+def _primus_m(image_size: int, in_channels: int) -> nn.Module:
+    from ..primus import PrimusEncoder
+
+    return PrimusEncoder(image_size, in_channels=in_channels)
+
+
+def _primus_tiny(image_size: int, in_channels: int) -> nn.Module:
+    from ..primus import PrimusEncoder
+
+    return PrimusEncoder(image_size, width=96, depth=4, heads=4, in_channels=in_channels, drop_path=0.0)
+
+
 TRANSFORMERS: dict[str, EncoderEntry] = {
     "vit": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", _MONAI),
     "vit_tiny": EncoderEntry(_vit_tiny, 888_864, "4096 x 96", "transformer", _MONAI + ", small"),
@@ -47,4 +59,8 @@ TRANSFORMERS: dict[str, EncoderEntry] = {
     "unetr_tiny": EncoderEntry(
         _unetr_tiny, 1_781_280, "512 x 96", "transformer", "MONAI 1.6, the ViT of a small UNETR"
     ),
+    "setr": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", "MONAI 1.6, the ViT of SETR"),
+    "setr_tiny": EncoderEntry(_vit_tiny, 888_864, "4096 x 96", "transformer", "MONAI 1.6, the ViT of a small SETR"),
+    "primus_m": EncoderEntry(_primus_m, 147_624_480, "4096 x 864", "transformer", "ours, after Wald et al. 2025"),
+    "primus_tiny": EncoderEntry(_primus_tiny, 893_728, "4096 x 96", "transformer", "ours, a small Primus"),
 }

@@ -11,13 +11,34 @@ from torch import nn
 from ..errors import InputError
 
 
+def shared_names(module: nn.Module) -> dict[str, str]:
+    """Returns the names of a state dict that are only second names of a tensor: ``{second name: first name}``.
+
+    Some networks register a layer under two names, or tie the weights of two layers.
+    """
+    first: dict[int, str] = {}
+    shared = {}
+    for name, value in module.state_dict(keep_vars=True).items():
+        if id(value) in first:
+            shared[name] = first[id(value)]
+        else:
+            first[id(value)] = name
+    return shared
+
+
 def weights_bytes(module: nn.Module) -> bytes:
-    """Serialises a module's weights (contiguous, on the CPU) as safetensors."""
-    return save({name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()})
+    """Serialises a module's weights (contiguous, on the CPU) as safetensors, each tensor once, by its first name."""
+    shared = shared_names(module)
+    state = {name: value for name, value in module.state_dict().items() if name not in shared}
+    return save({name: value.detach().cpu().contiguous() for name, value in state.items()})
 
 
 def load_weights(module: nn.Module, path: Path) -> int:
     """Loads weights into a module; every key and shape must fit.
+
+    Args:
+        module: Takes the weights.
+        path: A file written by :func:`weights_bytes`.
 
     Returns:
         How many tensors were loaded.
@@ -31,7 +52,8 @@ def load_weights(module: nn.Module, path: Path) -> int:
         raise InputError(f"no weights at {path}", "check the path, or pre-train first") from None
     except SafetensorError as error:
         raise InputError(f"{path} is no readable safetensors file: {error}", "write it again with pretrain") from None
-    own = module.state_dict()
+    shared = shared_names(module)
+    own = {name: value for name, value in module.state_dict().items() if name not in shared}
     wrong = [name for name in own if name not in state or state[name].shape != own[name].shape]
     extra = [name for name in state if name not in own]
     if wrong or extra:
@@ -39,5 +61,5 @@ def load_weights(module: nn.Module, path: Path) -> int:
             f"{path} does not fit this network: {len(wrong)} tensors missing or of another shape, {len(extra)} unknown",
             "use the network and the crop size that the weights were made with",
         )
-    module.load_state_dict(state)
+    module.load_state_dict({**state, **{second: state[first] for second, first in shared.items()}})
     return len(state)

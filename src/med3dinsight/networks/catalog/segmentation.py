@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...encoders.registry import create_encoder
+from .convolutional import CONVOLUTIONAL
 from .entry import NetworkEntry
 
 if TYPE_CHECKING:
@@ -82,4 +83,5 @@ SEGMENTATION: dict[str, NetworkEntry] = {
     "setr_tiny": NetworkEntry(_setr("setr_tiny", (64, 32, 16)), 1_124_310, "transformer", "a small SETR", "setr_tiny"),
     "primus_m": NetworkEntry(_primus("primus_m"), 149_145_126, "transformer", _PRIMUS, "primus_m"),
     "primus_tiny": NetworkEntry(_primus("primus_tiny"), 941_182, "transformer", "ours, a small Primus", "primus_tiny"),
+    **CONVOLUTIONAL,
 }

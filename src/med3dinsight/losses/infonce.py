@@ -8,10 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import ConfigError
+from .precision import full_precision, without_autocast
 
 
 def infonce(
-    answers: Float[Tensor, "m e"], targets: Float[Tensor, "m e"], temperature: float = 0.07
+    answers: Float[Tensor, "m e"], targets: Float[Tensor, "m e"], temperature: float | int | Float[Tensor, ""] = 0.07
 ) -> Float[Tensor, ""]:
     r"""Symmetric InfoNCE of matching rows.
 
@@ -23,7 +24,7 @@ def infonce(
     Args:
         answers: One vector a pair, from the volume.
         targets: The matching image or text features.
-        temperature: :math:`\tau` > 0.
+        temperature: :math:`\tau` > 0; a tensor where it is learned.
 
     Returns:
         A scalar; log m for uninformative answers.
@@ -37,7 +38,8 @@ def infonce(
     """
     if answers.shape[0] < 2:
         raise ConfigError("a contrastive loss needs at least two pairs", "raise the batch size or slices per volume")
-    v, t = F.normalize(answers.float(), dim=-1), F.normalize(targets.float(), dim=-1)
-    logits = v @ t.T / temperature
-    classes = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, classes) + F.cross_entropy(logits.T, classes)) / 2
+    with without_autocast(answers):
+        v, t = F.normalize(full_precision(answers), dim=-1), F.normalize(full_precision(targets), dim=-1)
+        logits = v @ t.T / temperature
+        classes = torch.arange(len(logits), device=logits.device)
+        return (F.cross_entropy(logits, classes) + F.cross_entropy(logits.T, classes)) / 2

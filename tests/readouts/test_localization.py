@@ -57,6 +57,14 @@ def test_crops_that_all_answer_alike_hit_as_often_as_chance(features: tuple[Tens
     assert torch.allclose(hits, torch.full_like(hits, 1 / CROPS))
 
 
+def test_answers_that_are_the_same_everywhere_name_no_position(features: tuple[Tensor, Tensor]) -> None:
+    """As a module does that ignores where it is asked; the first position must not be its guess."""
+    same = tuple(side[:, :, :1].expand_as(side) for side in features)
+    errors = position_errors(same, features, PLACES)  # type: ignore[arg-type]
+    expected = (PLACES.unsqueeze(-1) - PLACES.unsqueeze(-2)).abs().mean(-1)
+    assert torch.allclose(errors, expected)
+
+
 def test_planes_are_never_mixed(features: tuple[Tensor, Tensor]) -> None:
     """Answers of another plane are no candidates: with them swapped, only what is left in place is found."""
     answers = tuple(side.clone() for side in features)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .ranking import first_place
+from .ranking import TIE, first_place
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,9 @@ def position_errors(
 ) -> Float[Tensor, "c p j"]:
     """Error in mm of the best position on the true plane, for every slice of every crop.
 
+    Positions that are as good are drawn from: the mean of their errors counts, so that answers which are the same
+    everywhere name no position.
+
     Args:
         answers: PSAT's image and text vectors for c crops, p planes, j positions.
         features: The slices' image and text features at the same places.
@@ -67,7 +70,9 @@ def position_errors(
         match: "both", "image" or "text".
     """
     scores = similarity(answers, features, match, "cpie,cpje->cpji")
-    return (places_mm.gather(-1, scores.argmax(-1)) - places_mm).abs()
+    best = scores >= scores.amax(-1, keepdim=True) - TIE
+    errors = (places_mm.unsqueeze(-1) - places_mm.unsqueeze(-2)).abs()
+    return (errors * best).sum(-1) / best.sum(-1)
 
 
 def crop_hits(

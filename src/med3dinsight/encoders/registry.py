@@ -8,17 +8,33 @@ from typing import TYPE_CHECKING, Any
 from ..config import suggest
 from ..errors import ConfigError
 from .catalog import ENCODERS as ENCODERS
+from .catalog import EncoderEntry
+from .plugins import find_plug_ins, list_plug_ins
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 def list_encoders() -> list[dict[str, Any]]:
-    """Returns a row for each encoder: name, parameters, tokens, kind, source."""
+    """Returns a row for each encoder, plug-ins at the end: name, parameters, tokens, kind, source."""
     return [
         {"name": name, "parameters": e.parameters, "tokens": e.tokens, "kind": e.kind, "source": e.source}
-        for name, e in ENCODERS.items()
+        for name, e in (*ENCODERS.items(), *list_plug_ins())
     ]
+
+
+def find_encoder(name: str) -> EncoderEntry:
+    """Returns what the catalogue, or a plug-in, says about an encoder.
+
+    Raises:
+        ConfigError: There is none of that name; the hint names the nearest one.
+    """
+    if name in ENCODERS:
+        return ENCODERS[name]
+    plug_ins = find_plug_ins()
+    if name in plug_ins:
+        return plug_ins[name]
+    raise ConfigError(f"no encoder called {name}", suggest(name, {**ENCODERS, **plug_ins}))
 
 
 def check_name(name: str) -> None:
@@ -27,18 +43,19 @@ def check_name(name: str) -> None:
     Raises:
         ConfigError: It does not; the hint names the nearest one.
     """
-    if name not in ENCODERS:
-        raise ConfigError(f"no encoder called {name}", suggest(name, ENCODERS))
+    find_encoder(name)
 
 
 def create_encoder(
-    name: str, *, image_size: int = 128, in_channels: int = 1, pretrained: str | Path | None = None
+    name: str | nn.Module, *, image_size: int = 128, in_channels: int = 1, pretrained: str | Path | None = None
 ) -> nn.Module:
-    """Builds an encoder.
+    """Builds an encoder by name, or checks one that is built already.
 
     Args:
-        name: A name of :data:`ENCODERS`.
+        name: A name of :data:`ENCODERS`, a plug-in's, or a module that follows the protocol in ``encoder.py``: it is
+            tried on a small volume and returned as it is.
         image_size: Edge in voxels of the input cubes it is meant for; position tables are made for it.
+            A module passed in has its own.
         in_channels: Channels of the input.
         pretrained: A ``.safetensors`` file written by pre-training of the same encoder; every key must fit.
 
@@ -46,15 +63,20 @@ def create_encoder(
         A module with ``embed_dim`` whose call gives an ``EncoderOutput``.
 
     Raises:
-        ConfigError: No encoder has that name, or the size does not fit it.
+        ConfigError: No encoder has that name, the size does not fit it, or the module is no encoder.
         InputError: The weights are of another encoder.
 
     Example:
         >>> create_encoder("conv_tiny").embed_dim
         128
     """
-    check_name(name)
-    encoder = ENCODERS[name].build(image_size, in_channels)
+    if isinstance(name, str):
+        encoder = find_encoder(name).build(image_size, in_channels)
+    else:
+        from .checking import check_encoder
+
+        check_encoder(name, in_channels)
+        encoder = name
     if pretrained is not None:
         from .weights import load_weights
 

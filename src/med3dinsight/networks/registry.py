@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..config import suggest
+from ..encoders.plugins import find_plug_ins
 from ..encoders.registry import ENCODERS
 from ..errors import ConfigError
 from .catalog import NETWORKS as NETWORKS
@@ -29,7 +30,10 @@ def find_network(name: str, task: Task = "segmentation") -> NetworkEntry:
         return NETWORKS[task][name]
     if name in ENCODERS:
         return GENERIC[task](name, ENCODERS[name])
-    raise ConfigError(f"no {task} network called {name}", suggest(name, {**NETWORKS[task], **ENCODERS}))
+    plug_ins = find_plug_ins()
+    if name in plug_ins:
+        return GENERIC[task](name, plug_ins[name])
+    raise ConfigError(f"no {task} network called {name}", suggest(name, {**NETWORKS[task], **ENCODERS, **plug_ins}))
 
 
 def check_name(name: str, task: Task = "segmentation") -> None:
@@ -74,9 +78,10 @@ def list_networks() -> list[dict[str, Any]]:
     ``parameters`` is None where the number is not known before the network is built.
     """
     tasks: tuple[Task, ...] = get_args(Task)
+    encoders = {**ENCODERS, **find_plug_ins()}
     return [
         {"name": name, "parameters": e.parameters, "tokens": None, "kind": e.kind, "source": e.source, "task": task}
         for task in tasks
-        for name in {**NETWORKS[task], **ENCODERS}
-        for e in (find_network(name, task),)
+        for name in {**NETWORKS[task], **encoders}
+        for e in (NETWORKS[task].get(name) or GENERIC[task](name, encoders[name]),)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -64,17 +65,17 @@ def _problem(encoded: object, module: nn.Module) -> str:
     """Returns what is wrong with an encoder's output for two volumes; an empty text if nothing is."""
     if not isinstance(encoded, EncoderOutput):
         return f"its call gives a {type(encoded).__name__} and should give an EncoderOutput"
-    expected = (2, math.prod(encoded.grid), module.embed_dim)
-    if tuple(encoded.tokens.shape) != expected:
+    expected = [2, math.prod(encoded.grid), module.embed_dim]
+    if list(encoded.tokens.shape) != expected:
         return (
             f"its tokens have the shape {tuple(encoded.tokens.shape)}, but two volumes, "
-            f"a grid of {encoded.grid} and embed_dim {module.embed_dim} make {expected}"
+            f"a grid of {encoded.grid} and embed_dim {module.embed_dim} make {tuple(expected)}"
         )
     channels = tuple(feature.shape[1] for feature in encoded.pyramid)
     if channels != module.widths:
         return f"the maps of its pyramid have {channels} channels, but widths says {module.widths}"
     edges = [tuple(feature.shape[2:]) for feature in encoded.pyramid]
-    for fine, coarse in zip(edges, edges[1:], strict=False):
+    for fine, coarse in pairwise(edges):
         if any(one < other for one, other in zip(fine, coarse, strict=True)):
             return f"its pyramid does not go from fine to coarse: {fine} stands before {coarse}"
     return ""

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from med3dinsight.encoders.plugins import GROUP
+from med3dinsight.encoders.vit2d_adapted import random_vision
 
 TEXT = (Path(__file__).parents[2] / "docs" / "how-to" / "add-an-encoder.md").read_text(encoding="utf-8")
 
@@ -39,3 +40,15 @@ def test_the_entry_point_of_the_text_is_of_our_group_and_its_builder_builds(made
     points = tomllib.loads(toml)["project"]["entry-points"][GROUP]
     assert points == {"two_scales": "my_package.encoders:build"}
     assert isinstance(made["build"](64, 2), made["TwoScales"])
+
+
+def test_the_builder_on_a_2d_transformer_takes_the_weights_of_the_folder(
+    made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vision = random_vision(24, 2, 2)
+    vision.save_pretrained(tmp_path / "weights" / "vit")
+    monkeypatch.chdir(tmp_path)
+    encoder = made["build_from_2d"](32, 2)
+    assert encoder(torch.rand(1, 2, 32, 32, 32)).grid == (2, 2, 2)
+    taken = encoder.frozen["blocks"][1].mlp.fc1.weight
+    assert torch.equal(taken, vision.layers[1].mlp.fc1.weight)

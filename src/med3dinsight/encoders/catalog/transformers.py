@@ -52,6 +52,19 @@ def _primus_tiny(image_size: int, in_channels: int) -> nn.Module:
     return PrimusEncoder(image_size, width=96, depth=4, heads=4, in_channels=in_channels, drop_path=0.0)
 
 
+def _vit2d_adapted(image_size: int, in_channels: int) -> nn.Module:
+    from ..vit2d_adapted import Vit2dAdapted, random_vision
+
+    return Vit2dAdapted(random_vision(768, 12, 12), image_size, in_channels=in_channels)
+
+
+def _vit2d_adapted_tiny(image_size: int, in_channels: int) -> nn.Module:
+    from ..vit2d_adapted import Vit2dAdapted, random_vision
+
+    return Vit2dAdapted(random_vision(96, 4, 4), image_size, patch_size=8, in_channels=in_channels)
+
+
+_VIT2D = "after MedBLIP, Chen et al. 2023; by name with RANDOM frozen weights, real ones by Vit2dAdapted.from_folder"
 TRANSFORMERS: dict[str, EncoderEntry] = {
     "vit": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", _MONAI),
     "vit_tiny": EncoderEntry(_vit_tiny, 888_864, "4096 x 96", "transformer", _MONAI + ", small"),
@@ -63,4 +76,6 @@ TRANSFORMERS: dict[str, EncoderEntry] = {
     "setr_tiny": EncoderEntry(_vit_tiny, 888_864, "4096 x 96", "transformer", "MONAI 1.6, the ViT of a small SETR"),
     "primus_m": EncoderEntry(_primus_m, 147_624_480, "4096 x 864", "transformer", "ours, after Wald et al. 2025"),
     "primus_tiny": EncoderEntry(_primus_tiny, 893_728, "4096 x 96", "transformer", "ours, a small Primus"),
+    "vit2d_adapted": EncoderEntry(_vit2d_adapted, 88_597_248, "512 x 768", "transformer", _VIT2D),
+    "vit2d_adapted_tiny": EncoderEntry(_vit2d_adapted_tiny, 890_208, "4096 x 96", "transformer", "small; " + _VIT2D),
 }

@@ -2,6 +2,46 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .entry import EncoderEntry
 
-WINDOWED: dict[str, EncoderEntry] = {}
+if TYPE_CHECKING:
+    from torch import nn
+
+_SWIN = "ours, equal to MONAI 1.6; Hatamizadeh et al. 2022"
+
+
+def _swin_vit(image_size: int, in_channels: int) -> nn.Module:
+    from ..swin import SwinEncoder
+
+    return SwinEncoder(in_channels)
+
+
+def _swin_vit_tiny(image_size: int, in_channels: int) -> nn.Module:
+    from ..swin import SwinEncoder
+
+    # Three stages, so that its tokens lie at 1/16 as in swin_vit and nothing lies behind them.
+    return SwinEncoder(in_channels, 24, (2, 2, 2), (1, 2, 4), patch_size=2, window=4)
+
+
+def _swin_unetr(image_size: int, in_channels: int) -> nn.Module:
+    from ..swin import SwinEncoder
+
+    # Tokens are the deepest map, so that pre-training reaches all of the encoder; token_map=3 would give 512 x 384,
+    # and leave three quarters of the parameters, those of the last stage, as they were.
+    return SwinEncoder(in_channels, 48, (2, 2, 2, 2), patch_size=2, token_map=4)
+
+
+def _swin_unetr_tiny(image_size: int, in_channels: int) -> nn.Module:
+    from ..swin import SwinEncoder
+
+    return SwinEncoder(in_channels, 12, (2, 2, 2, 2), (1, 2, 4, 8), patch_size=2, window=4, token_map=4)
+
+
+WINDOWED: dict[str, EncoderEntry] = {
+    "swin_vit": EncoderEntry(_swin_vit, 38_802_162, "64 x 768", "windowed transformer", _SWIN),
+    "swin_vit_tiny": EncoderEntry(_swin_vit_tiny, 495_914, "512 x 192", "windowed transformer", "ours, small"),
+    "swin_unetr": EncoderEntry(_swin_unetr, 8_062_002, "64 x 768", "windowed transformer", _SWIN),
+    "swin_unetr_tiny": EncoderEntry(_swin_unetr_tiny, 507_558, "64 x 192", "windowed transformer", "ours, small"),
+}

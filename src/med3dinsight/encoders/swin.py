@@ -7,7 +7,6 @@ Hatamizadeh et al. 2022, Swin UNETR; Liu et al. 2021, Swin Transformer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +17,6 @@ from ..errors import ConfigError, suggest
 from ..types import Shape3
 from .encoder import EncoderOutput
 from .window_attention import WindowAttention
-
-Merging = Literal["mended", "before_1_5"]
 
 #: Which of the 2³ neighbours are joined, in which order.
 _CORNERS: dict[str, tuple[Shape3, ...]] = {
@@ -104,7 +101,7 @@ class PatchMerging(nn.Module):
             them twice, (0,1,0) and (0,0,1), and two of them, (1,1,0) and (0,1,1), never.
     """
 
-    def __init__(self, dim: int, merging: Merging = "mended") -> None:
+    def __init__(self, dim: int, merging: str = "mended") -> None:
         super().__init__()
         self.corners = _CORNERS[merging]
         self.norm = nn.LayerNorm(8 * dim)
@@ -129,7 +126,7 @@ class SwinStage(nn.Module):
         merging: See :class:`PatchMerging`.
     """
 
-    def __init__(self, dim: int, depth: int, num_heads: int, window: int, merging: Merging) -> None:
+    def __init__(self, dim: int, depth: int, num_heads: int, window: int, merging: str) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(SwinBlock(dim, num_heads, window, number % 2 == 1) for number in range(depth))
         self.downsample = PatchMerging(dim, merging)
@@ -172,7 +169,7 @@ class SwinEncoder(nn.Module):
         patch_size: int = 4,
         window: int = 7,
         token_map: int = 3,
-        merging: Merging = "mended",
+        merging: str = "mended",
     ) -> None:
         super().__init__()
         if merging not in _CORNERS:

@@ -41,5 +41,5 @@ def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
         create_encoder("conv_tinny")
     assert caught.value.hint == "did you mean conv_tiny?"
     with pytest.raises(ConfigError) as caught:
-        create_encoder("swin")
+        create_encoder("perceiver")
     assert "vit_tiny" in caught.value.hint

@@ -11,6 +11,7 @@
         ├── LeakageError              a test subject would be seen in training
         ├── DownloadError             sample data or weights that cannot be fetched or verified
         ├── DiskFullError             no space left while writing
+        ├── DivergenceError           training gave a loss or gradient that is not finite
         └── NotBuiltError             a verb of the contract that this version does not have yet
 
 A message says what is wrong and the value; the hint says what to do next.
@@ -80,6 +81,10 @@ class DownloadError(UserError):
 
 class DiskFullError(UserError):
     """The disk has no space left."""
+
+
+class DivergenceError(UserError):
+    """Training gave a loss or a gradient that is not finite; the last good checkpoint stays."""
 
 
 class NotBuiltError(UserError):

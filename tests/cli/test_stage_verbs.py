@@ -62,6 +62,7 @@ STAGES = [
             "final_loss": 2.5,
             "pairs_per_second": 9.0,
             "checkpoint": Path("c"),
+            "collapsed": False,
         },
     ),
     Stage(
@@ -139,6 +140,8 @@ def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ca
     """The stand-in of one stage."""
     calls = Calls(request.param, [])
     replace(monkeypatch, request.param.function, calls)
+    forecast = importlib.import_module("med3dinsight.pretraining.forecast")
+    monkeypatch.setattr(forecast, "forecast", lambda config, workspace: {"peak_memory_bytes": 2**20})
     return calls
 
 
@@ -161,6 +164,7 @@ def test_a_dry_run_shows_the_settings_and_does_nothing(call: Call, work: Path, s
     assert answer.json["dry_run"] is True
     assert answer.json["done_before"] is False
     assert answer.json["stage"] == stage.stage.verb
+    assert ("forecast" in answer.json) == (stage.stage.verb == "pretrain")
     assert [path.name for path in work.iterdir()] == ["workspace.json"]
     call(stage.stage.verb, work, *stage.stage.options)
     assert call(stage.stage.verb, work, *stage.stage.options, "--dry-run", "--json").json["done_before"] is True

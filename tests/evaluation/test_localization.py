@@ -14,10 +14,10 @@ from learned_workspace import CROP, POSITIONS, SPACING_MM, Toy, ToyTowers, copy_
 
 from med3dinsight.alignment.aligned_encoder import AlignedEncoder, load_aligned
 from med3dinsight.errors import ConfigError, InputError, LeakageError, WorkspaceError
-from med3dinsight.evaluation.gallery import Gallery, build_gallery
-from med3dinsight.evaluation.localization import answer, run_localize, score_model
+from med3dinsight.evaluation.localization import run_localize, score_model
 from med3dinsight.evaluation.readout_config import LocalizeConfig
 from med3dinsight.pretraining.run import run as pretrain
+from med3dinsight.readouts.gallery import Gallery, answer, build_gallery
 from med3dinsight.towers.projection import load_projections
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.caption_store import CaptionStore
@@ -34,7 +34,7 @@ def work(pretrained_once: Path, tmp_path: Path) -> Workspace:
 
 
 def gallery_of(work: Workspace, people: list[str] | None = None, **changes: Any) -> Gallery:
-    return build_gallery(LocalizeConfig(**changes), work, people or ["cleo"], "toy", "tissue")
+    return build_gallery(work, people or ["cleo"], "toy", "tissue", **{"max_crops": 40, "seed": 0, **changes})
 
 
 class Oracle(torch.nn.Module):
@@ -199,7 +199,7 @@ def test_a_run_on_shuffled_texts_is_asked_with_the_true_ones(toy: Toy) -> None:
     toy.caption("shuffled", text=lambda ref: dealt[ref.key], shuffle_of="tissue")
     toy.embed("shuffled", held_out=("cleo",))
     pretrain(pretrain_config(captioner="shuffled", run="control", held_out=("cleo",), steps=1), work)
-    gallery = build_gallery(LocalizeConfig(), work, ["cleo"], "toy", "shuffled")
+    gallery = build_gallery(work, ["cleo"], "toy", "shuffled", max_crops=40, seed=0)
     _, text = load_projections(work.features / "toy/shuffled/projection.safetensors")
     own = [ref for ref in slices if ref.crop.case == "cleo-image"]
     expected = text(ToyTowers().embed_texts([text_of(ref) for ref in own]).astype(np.float16))

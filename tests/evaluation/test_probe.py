@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from med3dinsight.encoders.encoder import EncoderOutput
 from med3dinsight.errors import ConfigError, InputError, LeakageError, WorkspaceError
-from med3dinsight.evaluation.probe import draw_voxels, run_probe
+from med3dinsight.evaluation.probe import run_probe
 from med3dinsight.evaluation.readout_config import ProbeConfig
 from med3dinsight.pretraining.run import run as pretrain
+from med3dinsight.readouts.tissue import draw_voxels
 from med3dinsight.workspace import Workspace
 
 

@@ -6,7 +6,8 @@ from learned_workspace import pretrain_config
 from med3dinsight.errors import ConfigError
 from med3dinsight.pretraining import list_methods
 from med3dinsight.pretraining.config import PretrainConfig
-from med3dinsight.pretraining.methods import psat_settings, resolve
+from med3dinsight.pretraining.methods import METHODS, resolve
+from med3dinsight.pretraining.psat_choices import psat_settings
 
 
 def test_the_papers_method_has_the_papers_numbers() -> None:
@@ -35,9 +36,13 @@ def test_every_choice_can_be_changed_alone() -> None:
     ("changes", "message", "hint"),
     [
         ({"method": "insigth"}, "no pre-training method called insigth", "did you mean insight?"),
-        ({"batch_volumes": 1, "slices_per_volume": 1}, "leaves nothing to contrast", "2 or more"),
-        ({"method": "paper", "batch_volumes": 1, "slices_per_volume": None}, "leaves nothing to contrast", "2 or more"),
-        ({"psat_width": 30}, "psat_width = 30 is no multiple of 4 heads", "a multiple of 4"),
+        ({"batch_volumes": 1, "slices_per_volume": 1}, "has nothing to contrast", "2 or more"),
+        ({"method": "paper", "batch_volumes": 1, "slices_per_volume": None}, "has nothing to contrast", "2 or more"),
+        ({"psat_width": 30}, "width = 30 is no multiple of its 4 heads", "a multiple of 4"),
+        ({"alignment": "partial-ot", "batch_volumes": 1, "slices_per_volume": 1}, "loss is constant", "2 or more"),
+        ({"psat_module": "queries", "slices_per_volume": 4}, "answers alike for all slices", "slices_per_volume to 1"),
+        ({"no_text": True, "match": "text"}, "nothing to match", "one of them"),
+        ({"watch": ("anna",)}, "watched subject anna is not held out", "--held-out anna"),
     ],
 )
 def test_choices_that_cannot_work_are_refused(changes: dict[str, object], message: str, hint: str) -> None:
@@ -52,4 +57,14 @@ def test_two_pairs_are_enough(volumes: int, slices: int) -> None:
 
 
 def test_the_list_of_methods_names_their_source() -> None:
-    assert {row["name"]: row["source"] for row in list_methods()} == {"insight": "ours", "paper": "arXiv 2403.05141"}
+    rows = {row["name"]: row["source"] for row in list_methods()}
+    assert rows.keys() == METHODS.keys()
+    assert (rows["insight"], rows["paper"], rows["extended"]) == ("ours", "arXiv 2403.05141", "arXiv 2509.09064")
+
+
+def test_the_extended_presets_differ_as_the_authors_code_does_from_what_was_meant() -> None:
+    meant, code = (resolve(PretrainConfig(method=name)) for name in ("extended", "extended-code"))
+    assert (meant.alignment, meant.metric, meant.reconstruction) == ("partial-ot", "psd", "masked")
+    assert (code.alignment, code.metric, code.reconstruction) == ("partial-ot", "diagonal", "plain")
+    assert (meant.ot_regularization, meant.ot_mass) == (code.ot_regularization, code.ot_mass) == (0.03, 0.95)
+    assert (psat_settings(meant).ffn_width, psat_settings(code).ffn_width) == (4 * 768, 8)

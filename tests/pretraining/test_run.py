@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from learned_workspace import KilledError, Toy, copy_of, finetune_config, killed
 from pydantic import ValidationError
 
 from med3dinsight.alignment.aligned_encoder import load_aligned
-from med3dinsight.errors import ConfigError, LeakageError, Med3DInsightError, WorkspaceError
+from med3dinsight.errors import ConfigError, DivergenceError, LeakageError, WorkspaceError
 from med3dinsight.pretraining import loop
+from med3dinsight.pretraining.objective import Terms
 from med3dinsight.pretraining.run import PretrainResult, run
+from med3dinsight.pretraining.slice_alignment import SliceAlignment
 from med3dinsight.training.run_log import read_log
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.provenance import NotDone, look_only, read_record
@@ -38,7 +41,7 @@ def config(**changes: Any) -> Any:
 
 
 def test_it_learns_what_lies_at_a_plane_and_position_and_cannot_from_shuffled_pairs(work: Workspace) -> None:
-    changes = {"match": "text", "steps": 20, "batch_volumes": 2, "slices_per_volume": 8, "psat_width": 64}
+    changes = {"match": "text", "steps": 50, "batch_volumes": 2, "slices_per_volume": 8, "psat_width": 64}
     losses = {
         shuffled: run(config(run=f"shuffled-{shuffled}", shuffled_pairs=shuffled, **changes), work).final_loss
         for shuffled in (False, True)
@@ -220,17 +223,18 @@ def test_a_run_is_never_written_outside_of_its_place(name: str) -> None:
 
 
 def test_a_diverging_run_stops_before_the_weights_are_ruined(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    true_loss, calls = loop.alignment_loss, 0
+    true_loss, calls = SliceAlignment.loss, 0
 
-    def diverging(*args: Any) -> torch.Tensor:
+    def diverging(*args: Any) -> Terms:
         nonlocal calls
         calls += 1
-        return true_loss(*args) * (float("inf") if calls == 4 else 1)
+        terms = true_loss(*args)
+        return replace(terms, total=terms.total * (float("inf") if calls == 4 else 1))
 
     run(config(run="undisturbed", steps=6), work)
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "alignment_loss", diverging)
-        with pytest.raises(Med3DInsightError, match="became inf after 3 steps"):
+        patch.setattr(SliceAlignment, "loss", diverging)
+        with pytest.raises(DivergenceError, match="became inf after 3 steps"):
             run(config(steps=6, checkpoint_every=2), work)
     done: list[int] = []
     run(config(steps=6, checkpoint_every=2), work, progress=lambda n, total, note="": done.append(n))

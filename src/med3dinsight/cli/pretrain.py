@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,15 +44,14 @@ def pretrain(
         "device": device,
     }
     settings = read_settings(PretrainConfig, config, overrides, options)
+    from ..pretraining.forecast import forecast
     from ..pretraining.run import run
 
-    return stage_reply(
-        "pretrain",
-        run,
-        settings,
-        work,
-        say=lambda result: (
-            f"pre-trained {result['run']}: loss {result['final_loss']:.3f} after {result['steps']} steps"
-        ),
-        dry_run=dry_run,
-    )
+    return stage_reply("pretrain", run, settings, work, say=_say, dry_run=dry_run, forecast=forecast)
+
+
+def _say(result: dict[str, Any]) -> str:
+    if result["final_loss"] is None:
+        return f"{result['run']}: random weights, nothing was trained"
+    warning = "; WARNING: the embedding has collapsed, see log.jsonl" if result["collapsed"] else ""
+    return f"pre-trained {result['run']}: loss {result['final_loss']:.3f} after {result['steps']} steps{warning}"

@@ -14,6 +14,7 @@ from .replies import Reply, plain
 if TYPE_CHECKING:
     from ..config import StageConfig
     from ..jobs import Job, StageFunction
+    from ..workspace import Workspace
 
 
 def stage_reply(
@@ -25,6 +26,7 @@ def stage_reply(
     say: Callable[[dict[str, Any]], str],
     dry_run: bool = False,
     create: bool = False,
+    forecast: Callable[[Any, Workspace], dict[str, Any]] | None = None,
 ) -> Reply:
     """Runs a stage, or says what it would do.
 
@@ -36,13 +38,14 @@ def stage_reply(
         say: Turns the result into a line for people.
         dry_run: Only look.
         create: Make the workspace where it does not exist.
+        forecast: Tells, for a dry run, what the stage would take: ``{"peak_memory_bytes", ...}``.
     """
     from ..jobs import Job
     from ..workspace import Workspace
 
     job = Job(verb, verb, function, settings)
     if dry_run:
-        return _look(job, work, create)
+        return _look(job, work, create, forecast)
     is_new = create and not (work / "workspace.json").exists()
     workspace = Workspace(work, create=create)
     try:
@@ -59,10 +62,10 @@ def stage_reply(
     return Reply(result, tuple(lines))
 
 
-def _look(job: Job, work: Path, create: bool) -> Reply:
+def _look(job: Job, work: Path, create: bool, forecast: Callable[[Any, Workspace], dict[str, Any]] | None) -> Reply:
     from ..workspace import Workspace
 
-    done_before = False
+    done_before, workspace = False, None
     if not create or (work / "workspace.json").exists():
         workspace = Workspace(work)
         with contextlib.suppress(FileNotFoundError):
@@ -71,6 +74,10 @@ def _look(job: Job, work: Path, create: bool) -> Reply:
     result = {"dry_run": True, "stage": job.stage, "done_before": done_before, "settings": settings}
     verdict = "is complete; nothing would be done" if done_before else "would run"
     lines = [f"{job.stage} {verdict}", *(f"  {job.stage}.{name} = {value}" for name, value in settings.items())]
+    if forecast is not None and workspace is not None and not done_before:
+        told = forecast(job.config, workspace)
+        result["forecast"] = told
+        lines.append(f"forecast: {told['peak_memory_bytes'] / 2**20:.0f} MiB of memory at its peak")
     return Reply(result, tuple(lines))
 
 

@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import ConfigError, LeakageError, suggest
-from ..records import Crop
-from ..types import Plane, Progress, silent
+from ..readouts.gallery import Gallery, answer, build_gallery
+from ..types import Progress, silent
 from ..workspace import Workspace
 from ..workspace.files import read_json, write_json
 from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
 from ..workspace.voxel_store import read_manifest
-from .gallery import Gallery, build_gallery
 from .readout_config import LocalizeConfig
 
 if TYPE_CHECKING:
@@ -51,8 +48,8 @@ def run_localize(config: LocalizeConfig, workspace: Workspace, *, progress: Prog
         progress: Told the runs done.
 
     Raises:
-        ConfigError: A person or the arm of a control is unknown, every person was seen in pre-training, or there is
-            nobody whose crops could be the wrong volume.
+        ConfigError: A person or the arm of a control is unknown, a run has no PSAT, every person was seen in
+            pre-training, or there is nobody whose crops could be the wrong volume.
         InputError: Nothing is to be seen in the people's crops.
         LeakageError: A person to be located in was seen by a run.
         WorkspaceError: An earlier stage is missing or has been run anew since.
@@ -63,6 +60,7 @@ def run_localize(config: LocalizeConfig, workspace: Workspace, *, progress: Prog
     records = {run: workspace.require_current(workspace.pretraining / run, f"pretrain --run {run}") for run in runs}
     if not runs:
         raise ConfigError("there is no pre-training run to ask", "run `med3dinsight pretrain` first")
+    _require_psat(workspace, runs)
     folder, path = workspace.evaluation / "localization", workspace.evaluation / "localization.json"
     identity = fingerprint(
         "localize", STAGE_VERSION, config.identity(), {run: record.fingerprint for run, record in records.items()}
@@ -86,7 +84,19 @@ def run_localize(config: LocalizeConfig, workspace: Workspace, *, progress: Prog
 
 
 def _finished_runs(workspace: Workspace) -> list[str]:
-    return sorted(path.parent.name for path in workspace.pretraining.glob("*/stage.json"))
+    """Returns the finished runs that have a PSAT to ask."""
+    finished = sorted(path.parent for path in workspace.pretraining.glob("*/stage.json"))
+    return [folder.name for folder in finished if read_json(folder / "encoder.json")["psat"] is not None]
+
+
+def _require_psat(workspace: Workspace, runs: list[str]) -> None:
+    for run in runs:
+        facts = read_json(workspace.pretraining / run / "encoder.json")
+        if facts["psat"] is None:
+            raise ConfigError(
+                f"run {run} ({facts['method']}) has no PSAT that could be asked where a slice lies",
+                "localise runs of insight, paper or extended; `med3dinsight probe` reads any encoder",
+            )
 
 
 def _check_arms(config: LocalizeConfig, arms: Mapping[str, tuple[str, ...]]) -> None:
@@ -124,7 +134,9 @@ def _score_runs(
     results: dict[str, Scores] = {}
     for number, run in enumerate(runs, start=1):
         model, facts = load_aligned(workspace.pretraining / run)
-        gallery = build_gallery(config, workspace, people, facts["towers"], facts["captioner"])
+        gallery = build_gallery(
+            workspace, people, facts["towers"], facts["captioner"], max_crops=config.max_crops, seed=config.seed
+        )
         match = config.match if facts["match"] == "both" else facts["match"]
         results[run] = {"seed": facts["seed"], **score_model(model.to(device).eval(), gallery, match, device)}
         progress(number, len(runs), run)
@@ -148,27 +160,6 @@ def score_model(model: AlignedEncoder, gallery: Gallery, match: str, device: tor
         "image_only": score(right, "image"),
         "text_only": score(right, "text"),
     }
-
-
-def answer(model: AlignedEncoder, gallery: Gallery, crops: list[Crop], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Returns PSAT's image and text vectors for crops at every place, each ``(c, p, j, e)`` on the CPU."""
-    import torch
-
-    from ..training.precision import autocast
-
-    images, texts = [], []
-    with torch.inference_mode():
-        for crop in crops:
-            voxels = torch.from_numpy(gallery.volumes(crop).astype(np.float32) / 255)[None, None].to(device)
-            with autocast(device):
-                image, text = model(voxels, gallery.planes[None].to(device), gallery.positions[None].to(device))
-            images.append(image[0].float().cpu())
-            texts.append(text[0].float().cpu())
-    shape = (len(crops), len(Plane), -1)
-    return (
-        torch.stack(images).reshape(*shape, images[0].shape[-1]),
-        torch.stack(texts).reshape(*shape, texts[0].shape[-1]),
-    )
 
 
 def _arm_row(runs: list[Scores], controls: list[Scores], people: list[str]) -> Scores:

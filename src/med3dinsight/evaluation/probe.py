@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ConfigError, InputError, LeakageError
 from ..records import Case
 from ..types import Progress, silent
-from ..volumes.labels import annotated_classes, class_map
+from ..volumes.labels import annotated_classes
 from ..workspace import Workspace
 from ..workspace.files import read_json, write_json
 from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
@@ -100,29 +99,6 @@ def _choose_cases(config: ProbeConfig, workspace: Workspace, runs: tuple[str, ..
     return train, test
 
 
-def draw_voxels(
-    label: NDArray[np.uint8], num_classes: int, count: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draws up to ``count`` voxels of each foreground class.
-
-    Args:
-        label: ``(x, y, z)`` class indices.
-        num_classes: Classes with background.
-        count: Voxels a class.
-        rng: Source of randomness.
-
-    Returns:
-        Voxel indices ``(n, 3)`` and their classes ``(n,)``.
-    """
-    places, classes = [], []
-    for index in range(1, num_classes):
-        flat = np.flatnonzero(label == index)
-        chosen = rng.choice(flat, min(count, len(flat)), replace=False)
-        places.append(np.stack(np.unravel_index(chosen, label.shape), axis=1))
-        classes.append(np.full(len(chosen), index))
-    return np.concatenate(places), np.concatenate(classes)
-
-
 def _probe_all(
     config: ProbeConfig,
     workspace: Workspace,
@@ -166,26 +142,19 @@ def _probe_all(
 def _probe_one(
     config: ProbeConfig, workspace: Workspace, encoder: nn.Module, size: int, train: list[Case], test: list[Case]
 ) -> Scores:
-    from ..readouts.probe import probe_auc, voxel_features
+    from ..readouts.probe import probe_auc
+    from ..readouts.tissue import Draw, tissue_features
     from ..training.precision import choose_device
 
     device = choose_device(config.device)
     store = VoxelStore(workspace.prepared)
-    encoder = encoder.to(device).eval()
-    sides = []
+    draw = Draw(tuple(_entries(config)), config.voxels_per_class, config.seed)
+    sides: list[Any] = []
     for side, cases in (("training", train), ("test", test)):
-        features, classes = [], []
-        for case in cases:
-            rng = np.random.default_rng([config.seed, *case.id.encode()])
-            stored = store.label(case.id)
-            label = class_map(case.label_names, _entries(config), [int(stored.max())])[stored]
-            places, drawn = draw_voxels(label, len(config.classes) + 1, config.voxels_per_class, rng)
-            if len(places):
-                features.append(voxel_features(encoder, store.volume(case.id), places, size, device))
-                classes.append(drawn)
-        if len(np.unique(np.concatenate([[], *classes]))) < 2:
+        features, classes = tissue_features(encoder.to(device).eval(), store, cases, draw, size, device)
+        if len(np.unique(classes)) < 2:
             raise InputError(f"the {side} people show less than two of the classes", "name other people or classes")
-        sides += [np.concatenate(features), np.concatenate(classes)]
+        sides += [features, classes]
     auc = probe_auc(*sides)
     names = list(config.classes)
     return {"mean_auc": float(np.mean(list(auc.values()))), "auc": {names[k - 1]: v for k, v in auc.items()}}

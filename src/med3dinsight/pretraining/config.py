@@ -8,39 +8,97 @@ from pydantic import Field
 
 from ..config import StageConfig
 
+#: Losses that align answers with 2D features; ``losses.alignment`` builds them.
+Alignment = Literal["infonce", "sigmoid", "ot", "partial-ot", "weighted-partial-ot", "transport-cost"]
+
 
 class PretrainConfig(StageConfig):
-    """What to pre-train, on whom, for how long. A PSAT choice left out takes the method's preset."""
+    """What to pre-train, on whom, for how long. A choice that is left out takes the method's preset."""
 
     section: ClassVar[str] = "pretrain"
+    machine_settings: ClassVar[frozenset[str]] = frozenset({"device", "workers", "threads", "tensorboard"})
 
+    # What is trained, and on whom.
     run: str = Field(
         "insight", pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", description="name of the run and of its folder"
     )
     encoder: str = Field("conv_tiny", description="a name of `med3dinsight encoders`")
     method: str = Field("insight", description="a name of `med3dinsight methods`")
+    init: str | None = Field(None, description="weights that the encoder starts from: a file; left out: random")
     captioner: str = Field("tissue", description="whose texts to match")
     towers: str = Field("minilm-lite", description="whose 2D features to match")
     held_out: tuple[str, ...] = Field((), description="subjects that pre-training must not see")
     seed: int = Field(0, ge=0, description="seed of weights, draws and augmentation")
+
+    # The loop.
     steps: int = Field(1000, ge=1, description="optimiser steps")
     batch_volumes: int = Field(8, ge=1, description="crops (or cubes) a step")
-    slices_per_volume: int | None = Field(None, ge=1, description="K, slices asked of each volume a step")
+    micro_batch: int | None = Field(
+        None, ge=1, description="crops encoded at a time, for little memory; the gradient stays that of the batch"
+    )
     learning_rate: float = Field(1e-3, gt=0, le=1, description="peak learning rate of AdamW")
     weight_decay: float = Field(0.05, ge=0, le=1, description="AdamW weight decay")
     warmup_steps: int = Field(20, ge=0, description="steps of linear warm-up")
     gradient_clip: float = Field(1.0, gt=0, description="largest global gradient norm")
-    temperature: float = Field(0.07, gt=0, le=10, description="InfoNCE temperature")
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of averaged encoder weights, which are kept; 0 = off")
+    precision: Literal["auto", "fp32"] = Field("auto", description="auto = bf16 where the device has it")
+    checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
+
+    # What a step sees.
+    slices_per_volume: int | None = Field(None, ge=1, description="K, slices asked of each volume a step")
+    crop_size: int = Field(64, ge=8, le=512, description="edge of crops in voxels where no slices have been captioned")
+    crops_per_volume: int = Field(40, ge=1, description="crops a volume where no slices have been captioned")
     contrast_augmentation: float = Field(0.6, ge=0, le=1, description="strength of random contrast curves, 0 = off")
     shift_voxels: int = Field(0, ge=0, description="largest random shift of a crop against its slices, in voxels")
-    match: Literal["both", "image", "text"] = Field("both", description="2D features to match; image = no text")
+    match: Literal["both", "image", "text"] = Field("both", description="2D features that PSAT matches")
+    no_text: bool = Field(False, description="control: the same method without texts")
     shuffled_pairs: bool = Field(False, description="control: each slice gets the image and text of another slice")
+    wrong_texts: float = Field(0.0, ge=0, le=1, description="share of slices that get the text of another slice")
+
+    # The alignment loss.
+    alignment: Alignment | None = Field(None, description="loss between answers and 2D features")
+    temperature: float = Field(0.07, gt=0, le=10, description="temperature of contrastive losses, or where it starts")
+    learn_temperature: bool = Field(False, description="learn the temperature (infonce, sigmoid)")
+    metric: Literal["euclidean", "diagonal", "psd"] | None = Field(None, description="ground metric of transport")
+    ot_regularization: float = Field(0.03, gt=0, le=10, description="entropic regularisation of transport")
+    ot_mass: float = Field(0.95, gt=0, le=1, description="share of the mass that partial transport moves")
+
+    # PSAT.
+    psat_module: Literal["linear", "queries", "plane_slice"] | None = Field(
+        None, description="linear projection (Ex1), query transformer (Ex2), with plane and slice (Ex3)"
+    )
     num_queries: int | None = Field(None, ge=1, description="learnable queries of PSAT")
     psat_width: int | None = Field(None, ge=8, description="width of PSAT")
     psat_layers: int | None = Field(None, ge=1, description="decoder layers of PSAT")
+    psat_heads: int | None = Field(None, ge=1, description="attention heads of PSAT")
+    psat_dropout: float | None = Field(None, ge=0, lt=1, description="dropout inside PSAT")
+    ffn_width: int | None = Field(None, ge=1, description="hidden width of PSAT's MLP")
     distance_bias: bool | None = Field(None, description="bias attention by the distance to the slice's plane")
-    pooling: Literal["mean", "first"] | None = Field(None, description="how query outputs become one vector")
+    pooling: Literal["mean", "first", "attention"] | None = Field(
+        None, description="how query outputs become one vector"
+    )
     position_init: Literal["zero", "normal"] | None = Field(None, description="initial position table")
-    checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
+    positions: Literal["interpolated", "table"] | None = Field(None, description="how a position is looked up")
+
+    # Reconstruction, text-informed learning and the peers.
+    reconstruction: Literal["none", "plain", "masked"] | None = Field(
+        None, description="beside the alignment: rebuild the input, or its masked blocks"
+    )
+    reconstruction_weight: float = Field(1.0, ge=0, description="weight of reconstruction or restoration")
+    mask_ratio: float | None = Field(None, gt=0, lt=1, description="share of blocks that is masked")
+    mask_block: int | None = Field(None, ge=2, description="edge of a masked block in voxels")
+    text_dropout: float = Field(0.5, ge=0, le=1, description="t3d: share of volumes whose text is left out")
+    teacher_momentum: float | None = Field(None, ge=0, lt=1, description="moco, dino: momentum of the teacher")
+    projection_width: int = Field(128, ge=8, description="width of the projections that peers contrast")
+
+    # Looking while training.
+    readout_every: int = Field(0, ge=0, description="steps between read-outs on the watched people; 0 = off")
+    watch: tuple[str, ...] = Field((), description="held-out subjects on whom read-outs look while training")
+    watch_classes: dict[str, tuple[str | int, ...]] = Field(
+        default_factory=dict, description="class name = label names or values: adds a probe of frozen voxel features"
+    )
+    tensorboard: bool = Field(False, description="also write the log for TensorBoard (extra `tensorboard`)")
+
+    # The machine.
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, description="threads of this process, 0 = all")

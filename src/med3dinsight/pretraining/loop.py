@@ -1,28 +1,37 @@
-"""The training loop of pre-training: draw, encode, ask, contrast, step, log, save."""
+"""The training loop of pre-training, the same for every method: draw, represent, lose, step, log, save."""
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..alignment.aligned_encoder import AlignedEncoder
-from ..losses.infonce import infonce
-from ..readouts.online import embedding_spread, matching_accuracy
+from ..readouts.online import has_collapsed
+from ..training.averaging import WeightAverage
 from ..training.checkpoint import load_checkpoint, save_checkpoint
 from ..training.divergence import refuse_divergence
 from ..training.precision import autocast
-from ..training.run_log import RunLog
+from ..training.run_log import RunLog, read_log
 from ..training.schedule import warmup_cosine
+from ..training.seeding import step_seed
 from ..types import Progress
-from .batches import Batch, Pool, draw_batch
 from .config import PretrainConfig
-from .methods import Method
+from .gradient_cache import backward
+from .objective import Inputs, Objective, Represented, Terms
+from .pool import Pool
 
 LOG_EVERY = 10
+#: What is spared of weight decay: position tables, learnable tokens and queries; norms and biases are vectors.
+_SPARED = ("queries", "position", "_token")
+
+Watch = Callable[[Objective], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -32,92 +41,109 @@ class Trained:
     Attributes:
         final_loss: Mean loss of the last logged steps.
         pairs_per_second: (volume, slice) pairs a second of this process's steps; 0 when none was left to do.
+        collapsed: Whether the last logged embedding had collapsed.
     """
 
     final_loss: float
     pairs_per_second: float
+    collapsed: bool
 
 
-def alignment_loss(answers: tuple[Tensor, Tensor], batch: Batch, config: PretrainConfig) -> Tensor:
-    """InfoNCE to the image and to the text features, summed as in the authors' form."""
-    image, text = (side.flatten(0, 1) for side in answers)
-    parts = []
-    if config.match != "text":
-        parts.append(infonce(image, batch.images.to(image.device), config.temperature))
-    if config.match != "image":
-        parts.append(infonce(text, batch.texts.to(text.device), config.temperature))
-    return torch.stack(parts).sum()
-
-
-def make_optimizer(model: AlignedEncoder, config: PretrainConfig) -> torch.optim.AdamW:
-    """AdamW; norms, biases, queries, slopes and position tables are not decayed."""
+def make_optimizer(objective: nn.Module, config: PretrainConfig) -> torch.optim.AdamW:
+    """AdamW over what learns; norms, biases, queries, slopes, tokens and position tables are not decayed."""
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        spared = parameter.ndim < 2 or name == "psat.queries" or "position" in name
-        (plain if spared else decayed).append(parameter)
+    for name, parameter in objective.named_parameters():
+        if parameter.requires_grad:
+            spared = parameter.ndim < 2 or any(word in name for word in _SPARED)
+            (plain if spared else decayed).append(parameter)
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
 def train(
-    model: AlignedEncoder,
+    objective: Objective,
+    average: WeightAverage | None,
     pool: Pool,
     config: PretrainConfig,
-    method: Method,
     folder: Path,
     identity: str,
     device: torch.device,
+    watch: Watch | None,
     progress: Progress,
 ) -> Trained:
-    """Trains to ``config.steps``, resuming from the folder's checkpoint where there is one of this run."""
-    model.to(device).train()
-    optimizer = make_optimizer(model, config)
-    first = load_checkpoint(folder / "checkpoint.pt", identity, model, optimizer)
-    log = RunLog(folder / "log.jsonl", first)
-    started, losses = time.perf_counter(), []
+    """Trains to ``config.steps``, resuming from the folder's checkpoint where there is one of this run.
+
+    Args:
+        objective: The method, on the device.
+        average: Averaged weights of its encoder, or None.
+        pool: What steps draw from.
+        config: Resolved settings.
+        folder: The run's folder.
+        identity: Fingerprint of the run.
+        device: Where is computed.
+        watch: Reads out on watched people every ``config.readout_every`` steps.
+        progress: Told the steps.
+    """
+    assert isinstance(objective, nn.Module)
+    optimizer = make_optimizer(objective, config)
+    state = nn.ModuleDict({"objective": objective, **({"average": average} if average is not None else {})})
+    first = load_checkpoint(folder / "checkpoint.pt", identity, state, optimizer)
+    log = RunLog(folder / "log.jsonl", first, tensorboard=folder / "tensorboard" if config.tensorboard else None)
+    learning = [value for group in optimizer.param_groups for value in group["params"]]
+    started, done, note = time.perf_counter(), first, ""
     for step in range(first, config.steps):
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * warmup_cosine(step, config.steps, config.warmup_steps)
-        batch = draw_batch(pool, config, method.slices_per_volume, step)
-        with autocast(device, batch.volumes.shape[-1]):
-            answers = model(batch.volumes.to(device), batch.planes.to(device), batch.positions.to(device))
-        loss = alignment_loss(answers, batch, config)
+        objective.train()
+        inputs = {name: value.to(device) for name, value in objective.draw(pool, step).items()}
         optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
-        refuse_divergence(loss, norm, step, folder)
+        seed = step_seed(config.seed, step)
+        represented, terms = backward(objective, inputs, config.micro_batch, seed, precision_of(config, pool, device))
+        norm = torch.nn.utils.clip_grad_norm_(learning, config.gradient_clip)
+        refuse_divergence(terms.total, norm, step, folder)
         optimizer.step()
-        losses.append(loss.item())
-        done = step + 1
+        objective.after_step(step)
+        if average is not None:
+            average.update(objective.encoder)
+        done, loss = step + 1, terms.total.item()
         if done % LOG_EVERY == 0 or done == config.steps:
-            log.write(
-                step=done,
-                loss=losses[-1],
-                gradient_norm=float(norm),
-                learning_rate=optimizer.param_groups[0]["lr"],
-                seconds=round(time.perf_counter() - started, 3),
-                **_read_out(answers, batch, config),
-            )
+            rate, seconds = optimizer.param_groups[0]["lr"], round(time.perf_counter() - started, 3)
+            row = {"gradient_norm": float(norm), "learning_rate": rate, "seconds": seconds}
+            told = _told(objective, represented, inputs, terms)
+            note = "; the embedding has COLLAPSED" if told.get("collapsed") else ""
+            log.write(step=done, loss=loss, **row, **told)
+        if watch is not None and (done % config.readout_every == 0 or done == config.steps):
+            log.write(step=done, **watch(objective))
         if done % config.checkpoint_every == 0 or done == config.steps:
-            save_checkpoint(folder / "checkpoint.pt", identity, done, model, optimizer)
-        progress(done, config.steps, f"loss {losses[-1]:.2f}")
-    pairs = len(losses) * config.batch_volumes * method.slices_per_volume
-    rate = pairs / max(time.perf_counter() - started, 1e-9)
-    return Trained(_final_loss(folder / "log.jsonl"), rate)
+            save_checkpoint(folder / "checkpoint.pt", identity, done, state, optimizer)
+        progress(done, config.steps, f"loss {loss:.2f}{note}")
+    log.close()
+    pairs = (done - first) * config.batch_volumes * objective.pairs_per_volume
+    return _sum_up(folder / "log.jsonl", pairs / max(time.perf_counter() - started, 1e-9))
 
 
-def _read_out(answers: tuple[Tensor, Tensor], batch: Batch, config: PretrainConfig) -> dict[str, float]:
-    image, text = (side.detach().flatten(0, 1).float().cpu() for side in answers)
-    return {
-        "image_accuracy": matching_accuracy(image, batch.images),
-        "text_accuracy": matching_accuracy(text, batch.texts),
-        "spread": embedding_spread(text if config.match == "text" else image),
-    }
+def precision_of(
+    config: PretrainConfig, pool: Pool, device: torch.device
+) -> Callable[[], AbstractContextManager[object]]:
+    """Returns what makes the mixed-precision context of a run."""
+    if config.precision == "fp32":
+        return contextlib.nullcontext
+    return lambda: autocast(device, pool.crop_size)
 
 
-def _final_loss(path: Path) -> float:
-    from ..training.run_log import read_log
+def _told(objective: Objective, represented: Represented, inputs: Inputs, terms: Terms) -> dict[str, Any]:
+    told: dict[str, Any] = {f"loss_{name}": value.item() for name, value in terms.parts.items()}
+    if terms.floor:
+        told["loss_above_floor"] = terms.total.item() - terms.floor
+    told |= objective.read_out(represented, inputs)
+    if "spread" in told:
+        vectors = [value.flatten(0, -2) for value in represented.values() if value.ndim > 1]
+        rows, width = min(map(len, vectors)), min(value.shape[-1] for value in vectors)
+        told["collapsed"] = has_collapsed(told["spread"], rows, width)
+    return told
 
-    last = [row["loss"] for row in read_log(path)][-5:]
-    return sum(last) / len(last)
+
+def _sum_up(path: Path, rate: float) -> Trained:
+    rows = [row for row in read_log(path) if "loss" in row][-5:]
+    return Trained(sum(row["loss"] for row in rows) / len(rows), rate, bool(rows[-1].get("collapsed", False)))

@@ -1,8 +1,9 @@
-"""Pre-training methods by name: presets of the same loop. To add one: one line here."""
+"""Pre-training methods by name: what they preset, and what builds them. To add one: one line here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..config import suggest
@@ -10,88 +11,129 @@ from ..errors import ConfigError
 from .config import PretrainConfig
 
 if TYPE_CHECKING:
-    from ..alignment.query_transformer import PSATSettings
+    from torch import nn
+
+    from .objective import Objective
+    from .pool import Pool
+
+#: ``(resolved settings, encoder, pool) -> objective``; imports torch when it is called.
+Build = Callable[[PretrainConfig, "nn.Module", "Pool"], "Objective"]
 
 
 @dataclass(frozen=True)
 class Method:
-    """Choices of a method.
+    """A method that can be named.
 
     Attributes:
-        num_queries, psat_width, psat_layers, num_heads, ffn_width: Sizes of PSAT.
-        distance_bias, pooling, position_init: Its other choices.
-        slices_per_volume: K.
+        build: Makes the objective around an encoder; None where nothing is trained.
         kind: A few words for the list of methods.
         source: The paper, or "ours".
+        preset: Settings that the method gives where the user has left them out.
+        features: Whether it matches 2D features of slices, so that `embed` has to have run.
+        without_text: Whether ``no_text`` leaves something to learn.
+        least_volumes: Volumes a step that it needs at least.
     """
 
-    num_queries: int
-    psat_width: int
-    psat_layers: int
-    num_heads: int
-    ffn_width: int
-    distance_bias: bool
-    pooling: str
-    position_init: str
-    slices_per_volume: int
+    build: Build | None
     kind: str
     source: str
+    preset: Mapping[str, Any] = field(default_factory=dict)
+    features: bool = False
+    without_text: bool = True
+    least_volumes: int = 1
 
+
+def _psat(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .slice_alignment import SliceAlignment
+
+    return SliceAlignment(config, encoder, pool)
+
+
+#: Given where neither the user nor the method says anything.
+_DEFAULTS: Mapping[str, Any] = {
+    "slices_per_volume": 1,
+    "alignment": "infonce",
+    "metric": "euclidean",
+    "reconstruction": "none",
+    "mask_ratio": 0.6,
+    "mask_block": 8,
+    "teacher_momentum": 0.99,
+}
+_TRANSPORT = {"alignment": "partial-ot", "slices_per_volume": 1}
 
 METHODS: dict[str, Method] = {
     "insight": Method(
-        32, 128, 1, 4, 512, True, "mean", "zero", 8, "PSAT, InfoNCE, K slices a volume, distance bias", "ours"
+        _psat,
+        "PSAT, InfoNCE, K slices a volume, distance bias",
+        "ours",
+        {"slices_per_volume": 8},
+        features=True,
     ),
-    "paper": Method(
-        300, 512, 1, 8, 2048, False, "mean", "zero", 1, "PSAT, InfoNCE, one slice a volume", "arXiv 2403.05141"
+    "paper": Method(_psat, "PSAT, InfoNCE, one slice a volume", "arXiv 2403.05141", features=True),
+    "extended": Method(
+        _psat,
+        "PSAT, partial optimal transport, full metric, masked reconstruction",
+        "arXiv 2509.09064",
+        {**_TRANSPORT, "metric": "psd", "reconstruction": "masked"},
+        features=True,
     ),
+    "extended-code": Method(
+        _psat,
+        "the same, choice by choice as in the authors' review code",
+        "arXiv 2509.09064, authors' code",
+        {**_TRANSPORT, "metric": "diagonal", "reconstruction": "plain"},
+        features=True,
+    ),
+    "none": Method(None, "control: the random weights themselves, nothing is trained", "ours"),
 }
 
 
-def resolve(config: PretrainConfig) -> Method:
-    """Returns the method's preset with the settings that the user changed.
+def find_method(name: str) -> Method:
+    """Returns a method by name.
 
     Raises:
-        ConfigError: No method has that name, or the batch is too small to contrast.
+        ConfigError: No method has that name; the hint names the nearest one.
     """
-    if config.method not in METHODS:
-        raise ConfigError(f"no pre-training method called {config.method}", suggest(config.method, METHODS))
-    preset = METHODS[config.method]
-    chosen = {
-        name: value
-        for name in ("num_queries", "psat_width", "psat_layers", "distance_bias", "pooling", "position_init")
-        if (value := getattr(config, name)) is not None
-    }
-    if config.slices_per_volume is not None:
-        chosen["slices_per_volume"] = config.slices_per_volume
-    method = Method(**{**preset.__dict__, **chosen})
-    if config.batch_volumes * method.slices_per_volume < 2:
+    if name not in METHODS:
+        raise ConfigError(f"no pre-training method called {name}", suggest(name, METHODS))
+    return METHODS[name]
+
+
+def resolve(config: PretrainConfig) -> PretrainConfig:
+    """Fills in what the user has left to the method, and checks what can be checked before anything is read.
+
+    Raises:
+        ConfigError: No method has that name, or the settings do not go together.
+    """
+    method = find_method(config.method)
+    known = {**_DEFAULTS, **method.preset}
+    given = {name: value for name, value in known.items() if getattr(config, name) is None}
+    resolved = config.model_copy(update=given)
+    _check(resolved, method)
+    return resolved
+
+
+def _check(config: PretrainConfig, method: Method) -> None:
+    if config.no_text and not method.without_text:
         raise ConfigError(
-            "one volume with one slice a step leaves nothing to contrast",
-            "set pretrain.batch_volumes or pretrain.slices_per_volume to 2 or more",
+            f"pretrain.no_text: without texts nothing is left of {config.method}", "take a method without texts"
         )
-    if method.psat_width % method.num_heads:
+    if config.no_text and config.match == "text":
+        raise ConfigError("pretrain.no_text and pretrain.match = text leave nothing to match", "take one of them away")
+    if config.batch_volumes < method.least_volumes:
         raise ConfigError(
-            f"pretrain.psat_width = {method.psat_width} is no multiple of {method.num_heads} heads",
-            f"use a multiple of {method.num_heads}",
+            f"{config.method} compares volumes and cannot learn from {config.batch_volumes} a step",
+            f"set pretrain.batch_volumes to {method.least_volumes} or more",
         )
-    return method
+    if unseen := sorted(set(config.watch) - set(config.held_out)):
+        raise ConfigError(
+            f"watched subject {unseen[0]} is not held out, so that a read-out on it would show nothing",
+            f"add --held-out {unseen[0]}",
+        )
+    if method.build is _psat:
+        from .psat_choices import check_alignment
 
-
-def psat_settings(method: Method) -> PSATSettings:
-    """Turns a method's choices into those of PSAT."""
-    from ..alignment.query_transformer import PSATSettings
-
-    return PSATSettings(
-        width=method.psat_width,
-        num_queries=method.num_queries,
-        num_layers=method.psat_layers,
-        num_heads=method.num_heads,
-        ffn_width=method.ffn_width,
-        position_init="normal" if method.position_init == "normal" else "zero",
-        pooling="first" if method.pooling == "first" else "mean",
-        distance_bias=method.distance_bias,
-    )
+        check_alignment(config)
 
 
 def list_methods() -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
-"""Pre-training: prepared volumes + 2D features -> a 3D encoder."""
+"""Pre-training: prepared volumes, and 2D features where the method matches any -> a 3D encoder."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from ..encoders.registry import check_name
 from ..records import Case
@@ -12,106 +13,137 @@ from ..workspace import Workspace
 from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
 from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
-from .methods import Method, psat_settings, resolve
+from .methods import find_method, resolve
 from .people import refuse_fitted, training_cases
 
-STAGE_VERSION = 1
+if TYPE_CHECKING:
+    from torch import nn
+
+STAGE_VERSION = 2
 
 
 @dataclass(frozen=True)
 class PretrainResult:
-    """What pre-training tells; ``checkpoint`` is the path of the encoder's weights."""
+    """What pre-training tells.
+
+    Attributes:
+        run, encoder, method: As asked for.
+        steps: Optimiser steps; 0 for the method "none".
+        final_loss: Mean of the last logged losses; None where nothing was trained.
+        pairs_per_second: (volume, slice) pairs a second.
+        checkpoint: Path of the encoder's weights.
+        collapsed: Whether the embedding had collapsed at the end.
+        peak_memory_bytes: Most memory that the process held.
+    """
 
     run: str
     encoder: str
     method: str
     steps: int
-    final_loss: float
+    final_loss: float | None
     pairs_per_second: float
     checkpoint: str
+    collapsed: bool = False
+    peak_memory_bytes: int = 0
     done_before: bool = False
 
 
-def run(config: PretrainConfig, workspace: Workspace, *, progress: Progress = silent) -> PretrainResult:
+def run(
+    config: PretrainConfig, workspace: Workspace, *, progress: Progress = silent, encoder: nn.Module | None = None
+) -> PretrainResult:
     """Pre-trains an encoder, or returns at once where this very run is complete.
 
     Args:
         config: See :class:`PretrainConfig`.
-        workspace: Prepared, captioned and embedded.
+        workspace: Prepared; captioned and embedded where the method matches 2D features.
         progress: Told the steps.
+        encoder: A module of your own that follows the encoders' protocol, called ``config.encoder`` from now on.
 
     Returns:
         The run's result; weights are in ``pretraining/RUN/encoder.safetensors``.
 
     Raises:
         ConfigError: A name is unknown or sizes do not fit.
+        DivergenceError: The loss is no longer finite.
         LeakageError: A subject held out would be seen under another name, or was seen in fitting the projections.
         WorkspaceError: An earlier stage is missing or has been run anew since.
     """
-    check_name(config.encoder)
-    method = resolve(config)
+    if encoder is None:
+        check_name(config.encoder)
+    config = resolve(config)
     folder = workspace.pretraining / config.run
-    prepared = workspace.require(workspace.prepared, "prepare")
-    features = f"features/{config.towers}/{config.captioner}"
-    embedded = workspace.require_current(workspace.root / features, f"embed --captioner {config.captioner}")
-    identity = fingerprint(
-        "pretrain", STAGE_VERSION, config.identity(), asdict(method), prepared.fingerprint, embedded.fingerprint
-    )
+    inputs, held_out_of_features = _inputs(config, workspace)
+    identity = fingerprint("pretrain", STAGE_VERSION, _identity(config), inputs)
     if (record := completed(folder, identity)) is not None:
         checkpoint = str(folder / "encoder.safetensors")
         return PretrainResult(**{**record.result, "checkpoint": checkpoint, "done_before": True})
     started = time.time()
     store = VoxelStore(workspace.prepared)
     cases = training_cases(store.cases, config.held_out)
-    refuse_fitted(config.held_out, embedded.config["held_out"])
+    if held_out_of_features is not None:
+        refuse_fitted(config.held_out, held_out_of_features)
     with workspace.lock(f"pretraining-{config.run}"):
         (folder / RECORD).unlink(missing_ok=True)
-        result = _train(config, method, workspace, store, cases, identity, progress)
+        result = _train(config, workspace, store, cases, identity, encoder, progress)
         shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
-        made_from = {"prepared": prepared.fingerprint, features: embedded.fingerprint}
-        write_record(folder, StageRecord("pretrain", identity, shown, asdict(result), seconds, inputs=made_from))
+        write_record(folder, StageRecord("pretrain", identity, shown, asdict(result), seconds, inputs=inputs))
     return result
+
+
+def _identity(config: PretrainConfig) -> dict[str, Any]:
+    """Returns what decides the result, PSAT's preset among it."""
+    from ..alignment.presets import PSAT_PRESETS
+    from .psat_choices import psat_settings
+
+    psat = asdict(psat_settings(config)) if config.method in PSAT_PRESETS else None
+    return {**config.identity(), "psat": psat}
+
+
+def _inputs(config: PretrainConfig, workspace: Workspace) -> tuple[dict[str, str], list[str] | None]:
+    """Returns the fingerprints of what is read, and whom the projections of the 2D features were not fitted on."""
+    inputs = {"prepared": workspace.require(workspace.prepared, "prepare").fingerprint}
+    if not find_method(config.method).features:
+        return inputs, None
+    features = f"features/{config.towers}/{config.captioner}"
+    embedded = workspace.require_current(workspace.root / features, f"embed --captioner {config.captioner}")
+    return {**inputs, features: embedded.fingerprint}, list(embedded.config["held_out"])
 
 
 def _train(
     config: PretrainConfig,
-    method: Method,
     workspace: Workspace,
     store: VoxelStore,
     cases: list[Case],
     identity: str,
+    encoder: nn.Module | None,
     progress: Progress,
 ) -> PretrainResult:
-    from ..alignment.aligned_encoder import AlignedEncoder, save_aligned
+    from ..training.memory import peak_resident_bytes
     from ..training.precision import choose_device, limit_threads
-    from ..training.seeding import seed_weights
+    from .building import build_objective, save_run
     from .loop import train
     from .targets import load_pool
+    from .watching import watcher
 
     device = choose_device(config.device)
     limit_threads(config.threads)
-    folder = workspace.pretraining / config.run
-    pool = load_pool(config, workspace, store)
-    image_size = pool.slices[0].crop.size
-    seed_weights(config.seed)
-    model = AlignedEncoder(config.encoder, image_size, pool.images.shape[1], psat_settings(method))
-    trained = train(model, pool, config, method, folder, identity, device, progress)
-    facts = {
-        "captioner": config.captioner,
-        "towers": config.towers,
-        "match": config.match,
-        "shuffled_pairs": config.shuffled_pairs,
-        "seed": config.seed,
-        "subjects": sorted({case.subject for case in cases}),
-        "voxel_sha256": sorted(case.voxel_sha256 for case in cases),
-    }
-    save_aligned(folder, model, facts)
+    folder, method = workspace.pretraining / config.run, find_method(config.method)
+    pool = load_pool(config, workspace, store, method.features)
+    built = build_objective(config, pool, encoder)
+    trained = None
+    if built.objective is not None:
+        built.to(device)
+        watch = watcher(config, workspace, pool.crop_size, device)
+        trained = train(built.objective, built.average, pool, config, folder, identity, device, watch, progress)
+    save_run(folder, config, built, pool.crop_size, cases)
     return PretrainResult(
         run=config.run,
         encoder=config.encoder,
         method=config.method,
-        steps=config.steps,
-        final_loss=trained.final_loss,
-        pairs_per_second=trained.pairs_per_second,
+        steps=config.steps if trained else 0,
+        final_loss=trained.final_loss if trained else None,
+        pairs_per_second=trained.pairs_per_second if trained else 0.0,
         checkpoint=str(folder / "encoder.safetensors"),
+        collapsed=trained.collapsed if trained else False,
+        peak_memory_bytes=peak_resident_bytes(),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import Med3DInsightError
+from ..errors import DivergenceError
 
 
 def refuse_divergence(loss: Tensor, gradient_norm: Tensor, step: int, folder: Path) -> None:
@@ -20,11 +20,11 @@ def refuse_divergence(loss: Tensor, gradient_norm: Tensor, step: int, folder: Pa
         folder: Where the run's checkpoint is.
 
     Raises:
-        Med3DInsightError: One of them is not finite.
+        DivergenceError: One of them is not finite.
     """
     for name, value in (("loss", loss), ("gradient", gradient_norm)):
         if not torch.isfinite(value):
-            raise Med3DInsightError(
+            raise DivergenceError(
                 f"the {name} became {value.item()} after {step} steps",
                 f"lower the learning rate; the last good checkpoint is in {folder}",
             )

@@ -11,7 +11,7 @@ from ..wording import UNDEFINED, duration, number, percent
 
 #: Column of the log, title of its chart, and what a reader should know to read it.
 _CHARTS = (
-    ("loss", "Loss", "InfoNCE, summed over what is matched: comparable between runs that match the same"),
+    ("loss", "Loss", "the method's own: comparable between runs of one method that match the same"),
     ("image_accuracy", "Image matching accuracy", "share of answers that find their own picture in the batch"),
     ("text_accuracy", "Text matching accuracy", "share of answers that find their own text in the batch"),
     ("spread", "Embedding spread", "effective number of directions in use; 1 would be a collapse"),
@@ -59,7 +59,7 @@ def _row(run: Run) -> tuple[str, ...]:
         run.name,
         str(run.facts["encoder"]),
         str(result["method"]),
-        str(run.facts.get("captioner", UNDEFINED)),
+        str(run.facts.get("captioner") or UNDEFINED),
         MATCHES.get(str(run.facts.get("match")), UNDEFINED),
         str(len(run.facts["subjects"])),
         str(result["steps"]),

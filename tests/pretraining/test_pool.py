@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 from learned_workspace import CROP, Toy, pretrain_config
 
 from med3dinsight.errors import InputError
-from med3dinsight.pretraining.batches import Pool, build_pool, draw_batch
-from med3dinsight.pretraining.targets import derangement, load_pool
+from med3dinsight.pretraining.building import build_objective
+from med3dinsight.pretraining.config import PretrainConfig
+from med3dinsight.pretraining.methods import resolve
+from med3dinsight.pretraining.pool import Pool, build_pool
+from med3dinsight.pretraining.targets import derangement, drawn_share, load_pool
 from med3dinsight.records import SliceRef
 from med3dinsight.slices.emptiness import is_empty
 from med3dinsight.workspace.caption_store import CaptionStore
@@ -37,6 +41,25 @@ def numbered_pool(toy: Toy, held_out: tuple[str, ...] = ()) -> Pool:
         slices = ledger.slices()
     rows = torch.arange(len(slices), dtype=torch.float32)[:, None]
     return build_pool(VoxelStore(toy.workspace.prepared), slices, rows, -rows, frozenset(held_out))
+
+
+@dataclass(frozen=True)
+class Batch:
+    volumes: torch.Tensor
+    planes: torch.Tensor
+    positions: torch.Tensor
+    images: torch.Tensor
+    texts: torch.Tensor
+
+
+def draw_batch(pool: Pool, config: PretrainConfig, slices: int, step: int) -> Batch:
+    """What a step of PSAT sees, the features of all slices in one list."""
+    resolved = resolve(config.model_copy(update={"slices_per_volume": slices}))
+    objective = build_objective(resolved, pool).objective
+    assert objective is not None
+    inputs = objective.draw(pool, step)
+    image, text = (inputs[side].flatten(0, 1) for side in ("image", "text"))
+    return Batch(inputs["volumes"], inputs["planes"], inputs["positions"], image, text)
 
 
 def drawn(pool: Pool, images: torch.Tensor) -> list[SliceRef]:
@@ -163,6 +186,7 @@ def test_shuffled_pairs_give_every_slice_the_image_and_text_of_one_other_trainin
             pretrain_config(held_out=("cleo",), shuffled_pairs=pairs),
             captioned.workspace,
             VoxelStore(captioned.workspace.prepared),
+            True,
         )
         for pairs in (False, True)
     )
@@ -174,3 +198,43 @@ def test_shuffled_pairs_give_every_slice_the_image_and_text_of_one_other_trainin
     assert not hidden[source.numpy()].any()
     own = torch.from_numpy(np.flatnonzero(~hidden))
     assert (source == own).float().mean() < 0.05, "rows alike are found again, no more"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_a_share_of_slices_gets_the_text_of_another_one_and_keeps_its_image(captioned: Toy, share: float) -> None:
+    captioned.embed(held_out=("cleo",))
+    store = VoxelStore(captioned.workspace.prepared)
+    plain, noisy = (
+        load_pool(pretrain_config(held_out=("cleo",), wrong_texts=wrong), captioned.workspace, store, True)
+        for wrong in (0.0, share)
+    )
+    assert torch.equal(plain.features()[0], noisy.features()[0])
+    changed = (plain.features()[1] != noisy.features()[1]).any(1)
+    hidden = torch.tensor([ref.crop.case.startswith("cleo") for ref in plain.slices])
+    assert not (changed & hidden).any()
+    # Some slices have the very same text as another one, so that fewer change than are dealt anew.
+    assert 0.8 * share < float(changed[~hidden].float().mean()) <= share + 0.01
+
+
+def test_a_share_is_drawn_without_doubles_and_is_never_one_alone() -> None:
+    assert len(set(drawn_share(50, 0.5, 3).tolist())) == 25
+    assert len(drawn_share(50, 0.01, 3)) == 2
+
+
+def test_methods_without_features_draw_the_same_crops(captioned: Toy) -> None:
+    captioned.embed(held_out=("cleo",))
+    store = VoxelStore(captioned.workspace.prepared)
+    with_features, without = (
+        load_pool(pretrain_config(), captioned.workspace, store, asked) for asked in (True, False)
+    )
+    assert without.images is None
+    assert {s: list(crops) for s, crops in with_features.rows.items()} == {s: list(c) for s, c in without.rows.items()}
+
+
+def test_without_captions_crops_are_planned(toy: Toy) -> None:
+    toy.add("anna")
+    toy.prepare()
+    config = pretrain_config(crop_size=CROP, crops_per_volume=3)
+    pool = load_pool(config, toy.workspace, VoxelStore(toy.workspace.prepared), False)
+    assert pool.crop_size == CROP
+    assert len(pool.rows["anna"]) == 3

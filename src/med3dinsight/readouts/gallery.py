@@ -14,10 +14,12 @@ from ..records import Crop, SliceRef
 from ..types import Plane
 from ..workspace import Workspace
 from ..workspace.voxel_store import VoxelStore
-from .readout_config import LocalizeConfig
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from ..alignment.aligned_encoder import AlignedEncoder
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,17 @@ class Gallery:
 
 
 def build_gallery(
-    config: LocalizeConfig, workspace: Workspace, people: list[str], towers: str, captioner: str
+    workspace: Workspace, people: list[str], towers: str, captioner: str, *, max_crops: int, seed: int
 ) -> Gallery:
     """Collects the crops of the people, their slices' features, and crops of others of the same modality.
+
+    Args:
+        workspace: Captioned and embedded.
+        people: Whose crops are asked.
+        towers: Whose features.
+        captioner: Whose texts; for shuffled ones the true texts are asked for.
+        max_crops: Crops a person.
+        seed: Of the wrong volumes.
 
     Raises:
         ConfigError: There is nobody else whose crops could be the wrong volume.
@@ -68,7 +78,7 @@ def build_gallery(
         by_crop.setdefault(ref.crop, []).append(row)
     own: list[Crop] = []
     for person in people:
-        own += [crop for crop in by_crop if store.cases[crop.case].subject == person][: config.max_crops]
+        own += [crop for crop in by_crop if store.cases[crop.case].subject == person][:max_crops]
     shown = [
         [not is_empty(voxels, slices[row]) for row in by_crop[crop]] for crop in own for voxels in [store.crop(crop)]
     ]
@@ -81,7 +91,7 @@ def build_gallery(
     rows = torch.tensor([by_crop[crop] for crop in own]).reshape(len(own), len(Plane), -1)
     return Gallery(
         crops=own,
-        wrong=_wrong_crops(np.random.default_rng([config.seed, 40]), own, others, store),
+        wrong=_wrong_crops(np.random.default_rng([seed, 40]), own, others, store),
         volumes=store.crop,
         planes=torch.tensor([int(slices[row].plane) for row in by_crop[own[0]]]),
         positions=torch.tensor([slices[row].relative_position for row in by_crop[own[0]]]),
@@ -90,6 +100,27 @@ def build_gallery(
         ),
         features=(images[rows], texts[rows]),
         visible=torch.tensor(shown).reshape(rows.shape),
+    )
+
+
+def answer(model: AlignedEncoder, gallery: Gallery, crops: list[Crop], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns PSAT's image and text vectors for crops at every place, each ``(c, p, j, e)`` on the CPU."""
+    import torch
+
+    from ..training.precision import autocast
+
+    images, texts = [], []
+    with torch.inference_mode():
+        for crop in crops:
+            voxels = torch.from_numpy(gallery.volumes(crop).astype(np.float32) / 255)[None, None].to(device)
+            with autocast(device):
+                image, text = model(voxels, gallery.planes[None].to(device), gallery.positions[None].to(device))
+            images.append(image[0].float().cpu())
+            texts.append(text[0].float().cpu())
+    shape = (len(crops), len(Plane), -1)
+    return (
+        torch.stack(images).reshape(*shape, images[0].shape[-1]),
+        torch.stack(texts).reshape(*shape, texts[0].shape[-1]),
     )
 
 

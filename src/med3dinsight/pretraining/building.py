@@ -1,0 +1,94 @@
+"""Builds what a run trains, from its seed, and writes what it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ..alignment.aligned_encoder import AlignedEncoder, save_aligned
+from ..encoders.registry import create_encoder
+from ..encoders.weights import weights_bytes
+from ..records import Case
+from ..training.averaging import WeightAverage
+from ..training.seeding import seed_weights
+from ..workspace.files import write_bytes, write_json
+from .config import PretrainConfig
+from .gradient_cache import refuse_batch_statistics
+from .methods import find_method
+from .pool import Pool
+
+if TYPE_CHECKING:
+    from .objective import Objective
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a run trains.
+
+    Attributes:
+        encoder: The 3D encoder.
+        objective: The method around it; None where nothing is trained.
+        average: Its averaged weights, or None.
+        own: Whether the encoder is a module of the user's own.
+    """
+
+    encoder: nn.Module
+    objective: Objective | None
+    average: WeightAverage | None
+    own: bool = False
+
+    def to(self, device: torch.device) -> None:
+        """Moves everything to a device."""
+        for part in (self.encoder, self.objective, self.average):
+            if isinstance(part, nn.Module):
+                part.to(device)
+
+
+def build_objective(config: PretrainConfig, pool: Pool, encoder: nn.Module | None = None) -> Built:
+    """Builds encoder and method from the seed; the encoder's draws come first, so that all methods start alike.
+
+    Raises:
+        ConfigError: Names, sizes or settings do not fit.
+        InputError: The initial weights do not fit the encoder.
+    """
+    method = find_method(config.method)
+    seed_weights(config.seed)
+    own = encoder is not None
+    if encoder is None:
+        encoder = create_encoder(config.encoder, image_size=pool.crop_size, pretrained=config.init)
+    if method.build is None:
+        return Built(encoder, None, None, own)
+    refuse_batch_statistics(encoder, config.micro_batch, config.batch_volumes, config.encoder)
+    objective = method.build(config, encoder, pool)
+    average = WeightAverage(encoder, config.ema_decay) if config.ema_decay else None
+    return Built(encoder, objective, average, own)
+
+
+def save_run(folder: Path, config: PretrainConfig, built: Built, image_size: int, cases: list[Case]) -> None:
+    """Writes the encoder's weights (the averaged ones where they were asked for), PSAT's, and ``encoder.json``."""
+    matched = find_method(config.method).features
+    facts: dict[str, Any] = {
+        "captioner": config.captioner if matched else None,
+        "towers": config.towers if matched else None,
+        "own_module": built.own,
+        "match": None if not matched else "image" if config.no_text else config.match,
+        "method": config.method,
+        "no_text": config.no_text,
+        "shuffled_pairs": config.shuffled_pairs,
+        "seed": config.seed,
+        "subjects": sorted({case.subject for case in cases}),
+        "voxel_sha256": sorted(case.voxel_sha256 for case in cases),
+    }
+    encoder = built.encoder if built.average is None else built.average.module
+    model = getattr(built.objective, "model", None)
+    if isinstance(model, AlignedEncoder):
+        if built.average is not None:
+            model.encoder.load_state_dict(encoder.state_dict())
+        save_aligned(folder, model, {**facts, "encoder": config.encoder})
+        return
+    write_bytes(folder / "encoder.safetensors", weights_bytes(encoder))
+    write_json(folder / "encoder.json", {"encoder": config.encoder, "image_size": image_size, "psat": None, **facts})

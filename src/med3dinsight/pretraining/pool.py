@@ -1,0 +1,104 @@
+"""The pool that steps are drawn from: the crops of the people who may be seen, and what is known of their slices."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import InputError
+from ..records import Crop, SliceRef
+from ..slices.emptiness import is_empty
+from ..workspace.voxel_store import VoxelStore
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All crops that pre-training may draw, by subject, with the rows of their slices.
+
+    Attributes:
+        store: Voxels.
+        slices: The slice table; a row number is the index in the feature arrays.
+        rows: ``{subject: {crop: row numbers of its slices}}``.
+        images: ``(rows, e)`` projected image features; None for methods that see no 2D features.
+        texts: ``(rows, f)`` projected text features; None likewise.
+    """
+
+    store: VoxelStore
+    slices: list[SliceRef]
+    rows: dict[str, dict[Crop, list[int]]]
+    images: Float[Tensor, "n e"] | None = None
+    texts: Float[Tensor, "n f"] | None = None
+
+    @cached_property
+    def subjects(self) -> list[str]:
+        """Subjects in a fixed order."""
+        return sorted(self.rows)
+
+    @cached_property
+    def crop_size(self) -> int:
+        """Edge of the crops in voxels."""
+        return next(iter(self.rows[self.subjects[0]])).size
+
+    def features(self) -> tuple[Float[Tensor, "n e"], Float[Tensor, "n f"]]:
+        """Returns image and text features of all slices, for methods that match them."""
+        assert self.images is not None and self.texts is not None  # the method said that it needs them
+        return self.images, self.texts
+
+    def draw_crops(self, rng: np.random.Generator, count: int) -> list[Crop]:
+        """Draws crops; subjects take turns in a random order, so that nobody with many crops crowds out the others."""
+        subjects: list[str] = []
+        while len(subjects) < count:
+            subjects += [self.subjects[i] for i in rng.permutation(len(self.subjects))]
+        chosen = []
+        for subject in subjects[:count]:
+            crops = list(self.rows[subject])
+            chosen.append(crops[rng.integers(len(crops))])
+        return chosen
+
+    def rows_of(self, crop: Crop) -> list[int]:
+        """Returns the rows of a crop's slices that show something."""
+        return self.rows[self.store.cases[crop.case].subject][crop]
+
+    def crops_of_volume(self, case: str) -> list[Crop]:
+        """Returns the crops of one volume."""
+        return [crop for crop in self.rows[self.store.cases[case].subject] if crop.case == case]
+
+    def voxels(self, crop: Crop, shift: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
+        """Reads a crop, moved by some voxels."""
+        if shift is None:
+            return self.store.crop(crop)
+        x, y, z = (int(o + s) for o, s in zip(crop.origin, shift, strict=True))
+        return self.store.crop(Crop(crop.case, (x, y, z), crop.size))
+
+
+def build_pool(
+    store: VoxelStore,
+    slices: list[SliceRef],
+    images: Float[Tensor, "n e"] | None,
+    texts: Float[Tensor, "n f"] | None,
+    held_out: frozenset[str],
+) -> Pool:
+    """Groups the slices of the training subjects by crop, without empty slices and subjects held out.
+
+    Raises:
+        InputError: No slice shows anything.
+    """
+    by_crop: dict[Crop, list[int]] = defaultdict(list)
+    for row, ref in enumerate(slices):
+        if store.cases[ref.crop.case].subject not in held_out:
+            by_crop[ref.crop].append(row)
+    rows: dict[str, dict[Crop, list[int]]] = defaultdict(dict)
+    for crop, members in by_crop.items():
+        voxels = store.crop(crop)
+        seen = [row for row in members if not is_empty(voxels, slices[row])]
+        if seen:
+            rows[store.cases[crop.case].subject][crop] = seen
+    if not rows:
+        raise InputError("every slice of the training people is empty", "look at the prepared volumes and their window")
+    return Pool(store, slices, dict(rows), images, texts)

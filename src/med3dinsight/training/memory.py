@@ -1,0 +1,85 @@
+"""How much memory a step takes: forecast without computing anything, and measured."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+MIB = 2**20
+
+
+class StorageMeter(TorchDispatchMode):
+    """Counts the bytes of the storages that live while it is entered, operation by operation.
+
+    Attributes:
+        live: Bytes that live now.
+        peak: Most bytes that lived at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = self.peak = 0
+        self._known: set[int] = set()
+
+    def count(self, tensor: Tensor) -> None:
+        """Counts a tensor's storage until it dies, once however many views there are."""
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._known:
+            return
+        self._known.add(key)
+        size = storage.nbytes()
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.live -= size
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Runs an operation and counts what it returns."""
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self.count(leaf)
+        return result
+
+
+def forecast_peak(step: Callable[[], Any]) -> int:
+    """Returns the peak of bytes in tensors while a step runs on tensors that hold nothing.
+
+    Args:
+        step: Builds networks and optimiser and steps twice (the optimiser's state appears with the first); takes
+            no data, and must not look at values.
+    """
+    meter = StorageMeter()
+    with FakeTensorMode(allow_non_fake_inputs=True), meter:
+        kept = step()
+    peak = meter.peak
+    del kept
+    return peak
+
+
+def resident_bytes() -> int:
+    """Memory of this process now, in bytes."""
+    with contextlib.suppress(OSError), open("/proc/self/statm") as handle:
+        return int(handle.read().split()[1]) * resource.getpagesize()
+    return peak_resident_bytes()
+
+
+def peak_resident_bytes() -> int:
+    """Most memory that this process has held, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

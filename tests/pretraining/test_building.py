@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from learned_workspace import KilledError, copy_of, killed_after, pretrain_config
+from torch import nn
+
+from med3dinsight.alignment.aligned_encoder import load_aligned
+from med3dinsight.encoders import create_encoder
+from med3dinsight.encoders.conv_tiny import ConvTiny
+from med3dinsight.encoders.weights import load_weights
+from med3dinsight.errors import ConfigError
+from med3dinsight.pretraining.run import run
+from med3dinsight.training.seeding import seed_weights
+from med3dinsight.workspace import Workspace
+
+
+@pytest.fixture
+def work(ready_once: Path, tmp_path: Path) -> Workspace:
+    """Anna and bert to learn from, cleo held out."""
+    return copy_of(ready_once, tmp_path)
+
+
+def config(**changes: Any) -> Any:
+    return pretrain_config(**{"held_out": ("cleo",), **changes})
+
+
+def saved(work: Workspace, name: str) -> dict[str, torch.Tensor]:
+    encoder = create_encoder("conv_tiny")
+    load_weights(encoder, work.pretraining / name / "encoder.safetensors")
+    return encoder.state_dict()
+
+
+def test_none_leaves_the_seeded_weights_that_all_methods_start_from(work: Workspace) -> None:
+    result = run(config(method="none", run="start", seed=3), work)
+    assert (result.steps, result.final_loss) == (0, None)
+    seed_weights(3)
+    expected = create_encoder("conv_tiny", image_size=16).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in saved(work, "start").items())
+    facts = json.loads((work.pretraining / "start" / "encoder.json").read_text())
+    assert (facts["psat"], facts["captioner"], facts["match"], facts["image_size"]) == (None, None, None, 16)
+    run(config(method="insight", run="moved", seed=3, steps=1, learning_rate=1e-12, warmup_steps=0), work)
+    moved = saved(work, "moved")
+    assert all(torch.allclose(value, expected[name], atol=1e-9) for name, value in moved.items())
+
+
+def test_weights_of_an_earlier_run_can_be_the_start(work: Workspace) -> None:
+    run(config(run="first", steps=3), work)
+    path = str(work.pretraining / "first" / "encoder.safetensors")
+    run(config(method="none", run="second", init=path), work)
+    assert all(torch.equal(value, saved(work, "first")[name]) for name, value in saved(work, "second").items())
+
+
+def test_averaged_weights_are_kept_where_asked_and_survive_a_kill(work: Workspace) -> None:
+    settings = {"steps": 6, "ema_decay": 0.9, "checkpoint_every": 2}
+    run(config(run="plain", **{**settings, "ema_decay": 0.0}), work)
+    run(config(run="averaged", **settings), work)
+    with pytest.raises(KilledError):
+        run(config(run="killed", **settings), work, progress=killed_after(3))
+    run(config(run="killed", **settings), work)
+    plain, averaged, killed = (saved(work, name) for name in ("plain", "averaged", "killed"))
+    assert all(torch.equal(value, killed[name]) for name, value in averaged.items())
+    assert not all(torch.equal(value, plain[name]) for name, value in averaged.items())
+    model, _ = load_aligned(work.pretraining / "averaged")
+    assert torch.equal(model.encoder.state_dict()["neck.weight"], averaged["neck.weight"])
+
+
+class Halving(nn.Module):
+    """Somebody's own encoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = ConvTiny(widths=(8, 16, 24), depths=(0, 0, 0))
+        self.embed_dim, self.widths = self.inner.embed_dim, self.inner.widths
+
+    def forward(self, volume: torch.Tensor) -> Any:
+        return self.inner(volume)
+
+
+def test_a_module_of_your_own_is_pretrained_and_loaded_again(work: Workspace) -> None:
+    torch.manual_seed(0)
+    mine = Halving()
+    before = mine.inner.neck.weight.clone()
+    result = run(config(encoder="mine", run="mine"), work, encoder=mine)
+    assert result.encoder == "mine"
+    assert not torch.equal(before, mine.inner.neck.weight)
+    with pytest.raises(ConfigError, match="module of your own"):
+        load_aligned(work.pretraining / "mine")
+    model, _ = load_aligned(work.pretraining / "mine", Halving())
+    assert torch.equal(model.encoder.inner.neck.weight, mine.inner.neck.weight)
+
+
+@pytest.mark.parametrize("reconstruction", ["plain", "masked"])
+def test_reconstruction_gets_better_beside_the_alignment(work: Workspace, reconstruction: str) -> None:
+    from med3dinsight.training.run_log import read_log
+
+    changes = {"steps": 60, "reconstruction": reconstruction, "reconstruction_weight": 10.0, "mask_block": 4}
+    run(config(run="rebuilt", **changes), work)
+    errors = [row["loss_reconstruction"] for row in read_log(work.pretraining / "rebuilt" / "log.jsonl")]
+    assert errors[-1] < 0.8 * errors[0]

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+import torch
+from learned_workspace import Toy, pretrain_config
+from torch import nn
+
+from med3dinsight.errors import ConfigError
+from med3dinsight.pretraining.building import build_objective
+from med3dinsight.pretraining.gradient_cache import backward
+from med3dinsight.pretraining.methods import resolve
+from med3dinsight.pretraining.targets import load_pool
+from med3dinsight.workspace.voxel_store import VoxelStore
+
+GRADIENT = {"psat_dropout": 0.0, "num_queries": 4, "psat_width": 32, "psat_layers": 1, "psat_heads": 4}
+
+
+@pytest.fixture
+def gradients(toy: Toy) -> Any:
+    """Gradients of one step's batch, in chunks or whole."""
+    work = toy.ready("anna", "bert")
+
+    def compute(chunk: int | None, **changes: Any) -> dict[str, torch.Tensor]:
+        config = resolve(pretrain_config(batch_volumes=7, precision="fp32", **{**GRADIENT, **changes}))
+        pool = load_pool(config, work, VoxelStore(work.prepared), True)
+        objective = build_objective(config, pool).objective
+        assert isinstance(objective, nn.Module)
+        backward(objective, objective.draw(pool, 0), chunk, 5, contextlib.nullcontext)
+        return {name: value.grad for name, value in objective.named_parameters() if value.grad is not None}
+
+    return compute
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 6])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": "insight", "alignment": "infonce"},
+        {"method": "extended", "reconstruction": "masked", "slices_per_volume": 3},
+        {"method": "extended-code", "alignment": "weighted-partial-ot"},
+        {"method": "paper", "alignment": "sigmoid", "learn_temperature": True},
+    ],
+    ids=lambda changes: changes["method"],
+)
+def test_the_gradient_of_chunks_is_that_of_the_batch(gradients: Any, chunk: int, changes: dict[str, Any]) -> None:
+    whole, cut = gradients(None, **changes), gradients(chunk, **changes)
+    assert whole.keys() == cut.keys()
+    for name, value in whole.items():
+        scale = value.abs().max().clamp(min=1e-3)
+        assert ((cut[name] - value).abs().max() / scale) < 1e-5 or torch.allclose(cut[name], value, atol=1e-6), name
+
+
+def test_what_is_dropped_inside_the_networks_is_the_same_in_both_passes_of_a_chunk(gradients: Any) -> None:
+    """With dropout the cached gradient is that of one draw: twice the same, and not that of other draws."""
+    again = [gradients(2, method="insight", psat_dropout=0.5) for _ in range(2)]
+    for name, value in again[0].items():
+        assert torch.equal(value, again[1][name]), name
+    quiet = gradients(2, method="insight", psat_dropout=0.0)
+    assert not all(torch.allclose(value, quiet[name]) for name, value in again[0].items())
+
+
+def test_chunks_are_refused_where_layers_normalise_over_the_batch(toy: Toy) -> None:
+    from med3dinsight.encoders.conv_tiny import ConvTiny
+
+    class Normalised(ConvTiny):
+        def __init__(self) -> None:
+            super().__init__()
+            self.extra = nn.BatchNorm3d(16)
+
+    work = toy.ready("anna", "bert")
+    config = resolve(pretrain_config(batch_volumes=4, micro_batch=2))
+    pool = load_pool(config, work, VoxelStore(work.prepared), True)
+    with pytest.raises(ConfigError, match="normalises over the batch"):
+        build_objective(config, pool, Normalised())
+    assert build_objective(config.model_copy(update={"micro_batch": 4}), pool, Normalised()).objective is not None

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import torch
+
+from med3dinsight.training.memory import MIB, StorageMeter, forecast_peak, peak_resident_bytes, resident_bytes
+
+
+def test_the_meter_counts_what_lives_and_views_once() -> None:
+    with StorageMeter() as meter:
+        first = torch.zeros(MIB // 4)
+        view = first.reshape(2, -1)
+        assert meter.live == MIB
+        second = first + 1
+        assert meter.live == 2 * MIB
+        del first, view
+        assert meter.live == MIB
+        del second
+    assert meter.live == 0
+    assert meter.peak == 2 * MIB
+
+
+def test_a_step_forecast_without_data_is_the_step_measured() -> None:
+    def step() -> torch.nn.Module:
+        layer = torch.nn.Linear(512, 512)
+        optimizer = torch.optim.AdamW(layer.parameters())
+        for _ in range(2):
+            layer(torch.zeros(2048, 512)).relu().square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return layer
+
+    with StorageMeter() as meter:
+        step()
+    assert forecast_peak(step) == meter.peak
+    assert meter.peak > 4 * 4 * 512 * 512
+
+
+def test_a_forecast_takes_no_memory_itself() -> None:
+    before = peak_resident_bytes()
+    peak = forecast_peak(lambda: torch.zeros(2**32) + 1)
+    assert peak >= 2 * 4 * 2**32
+    assert peak_resident_bytes() - before < 2**30
+    assert 0 < resident_bytes() <= 1.05 * peak_resident_bytes()

@@ -1,4 +1,4 @@
-"""Segmentation networks by name, each built on an encoder that can be pre-trained."""
+"""Networks by task and name: on encoders that can be pre-trained, and the baselines beside them."""
 
 from .registry import NETWORKS, create_network, list_networks
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...encoders.registry import create_encoder
 from .convolutional import CONVOLUTIONAL
 from .entry import NetworkEntry
+from .segmentation_baselines import SEGMENTATION_BASELINES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -84,4 +85,5 @@ SEGMENTATION: dict[str, NetworkEntry] = {
     "primus_m": NetworkEntry(_primus("primus_m"), 149_145_126, "transformer", _PRIMUS, "primus_m"),
     "primus_tiny": NetworkEntry(_primus("primus_tiny"), 941_182, "transformer", "ours, a small Primus", "primus_tiny"),
     **CONVOLUTIONAL,
+    **SEGMENTATION_BASELINES,
 }

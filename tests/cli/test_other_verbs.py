@@ -36,6 +36,11 @@ def test_lists_have_a_row_with_the_same_keys_for_every_name(call: Call, verb: st
     assert {line.split()[0] for line in call(verb).out.splitlines()} == {row["name"] for row in rows}
 
 
+def test_a_name_that_is_a_network_of_two_tasks_has_a_line_for_each(call: Call) -> None:
+    lines = [line.split() for line in call("networks").out.splitlines() if line.startswith("vit_tiny ")]
+    assert [line[3] for line in lines] == ["segmentation", "classification"]
+
+
 def test_datasets_lists_layouts(call: Call) -> None:
     assert {"sample", "folder"} <= set(call("datasets", "--json").json["names"])
     assert call("datasets", "list", "--json").json == call("datasets", "--json").json

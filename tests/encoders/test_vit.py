@@ -116,7 +116,7 @@ def test_tokens_are_taken_and_laid_out_in_c_order() -> None:
     assert take_tokens(tokens, torch.tensor([[5, 0]])).flatten().tolist() == [5, 0]
 
 
-@pytest.mark.parametrize("name", ["vit_tiny", "unetr_tiny", "primus_tiny"])
+@pytest.mark.parametrize("name", ["vit_tiny", "unetr_tiny", "primus_tiny", "vit2d_adapted_tiny"])
 def test_bf16_tokens_are_those_of_fp32_up_to_rounding(name: str) -> None:
     torch.manual_seed(0)
     encoder = create_encoder(name, image_size=32)

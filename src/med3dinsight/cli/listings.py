@@ -57,5 +57,5 @@ def _listing(rows: Sequence[dict[str, Any]]) -> Reply:
 
 def _row(row: dict[str, Any], width: int) -> str:
     parameters = f"{row['parameters'] / 1e6:9.2f} M" if row["parameters"] else " " * 11
-    tokens = row["tokens"] or ""
-    return f"{row['name']:{width}}  {parameters}  {tokens:12}  {row['kind']}; {row['source']}"
+    detail = row["tokens"] or row.get("task") or ""  # one name may be a network of several tasks
+    return f"{row['name']:{width}}  {parameters}  {detail:14}  {row['kind']}; {row['source']}"

@@ -64,7 +64,7 @@ def _vit2d_adapted_tiny(image_size: int, in_channels: int) -> nn.Module:
     return Vit2dAdapted(random_vision(96, 4, 4), image_size, patch_size=8, in_channels=in_channels)
 
 
-_VIT2D = "after MedBLIP, Chen et al. 2023; by name with RANDOM frozen weights, real ones by Vit2dAdapted.from_folder"
+_VIT2D = "after MedBLIP; RANDOM frozen weights by name, real ones with Vit2dAdapted.from_folder"
 TRANSFORMERS: dict[str, EncoderEntry] = {
     "vit": EncoderEntry(_vit, 88_568_064, "512 x 768", "transformer", _MONAI),
     "vit_tiny": EncoderEntry(_vit_tiny, 888_864, "4096 x 96", "transformer", _MONAI + ", small"),

@@ -1,11 +1,11 @@
 """P3: pre-training pairs a second, ours at K slices a volume, against the method as the paper says it.
 
-The peer does what arXiv 2403.05141 describes: one slice of each volume a step, the frozen CLIP towers (a ViT-B/16 for pictures
-and a text transformer of CLIP's size; random weights cost what trained ones cost) run inside the step, and the whole
-segmentation network runs with gradients on (its decoder's scores enter no loss, so that only its forward pass is paid).
-Ours encodes each volume once, asks K slices, reads their features from memory and runs the encoder alone. Both sides have
-the same UNETR, batch, PSAT, loss, optimiser and fp32, and take turns on one thread in CPU seconds. At K = 1 their losses must be
-equal. Prints one JSON line.
+The peer does what arXiv 2403.05141 describes: one slice of each volume a step, the frozen CLIP towers (a ViT-B/16 for
+pictures and a text transformer of CLIP's size; random weights cost what trained ones cost) run inside the step, and the
+whole segmentation network runs with gradients on (its decoder's scores enter no loss, so that only its forward pass is
+paid). Ours encodes each volume once, asks K slices, reads their features from memory and runs the encoder alone. Both
+sides have the same UNETR, batch, PSAT, loss, optimiser and fp32, and take turns on one thread in CPU seconds. At K = 1
+their losses must be equal. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from med3dinsight.alignment.presets import PSAT_PRESETS
 from med3dinsight.alignment.query_transformer import PlaneSliceAwareTransformer
-from med3dinsight.encoders.encoder import token_positions
+from med3dinsight.encoders.encoder import EncoderOutput, token_positions
 from med3dinsight.losses.infonce import infonce
 from med3dinsight.networks.registry import create_network
 
@@ -42,8 +42,8 @@ def make_towers() -> nn.Module:
 @torch.no_grad()
 def tower_features(towers: nn.Module, pictures: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
     """Features of pictures ``(m, 3, 224, 224)`` and texts ``(m, 77)``."""
-    image = towers.get_image_features(pixel_values=pictures)  # type: ignore[operator]
-    text = towers.get_text_features(input_ids=words)  # type: ignore[operator]
+    image = towers.get_image_features(pixel_values=pictures)
+    text = towers.get_text_features(input_ids=words)
     return image.pooler_output, text.pooler_output
 
 
@@ -57,19 +57,16 @@ class Side:
         self.psat = PlaneSliceAwareTransformer(768, WIDTH, WIDTH, replace(PSAT_PRESETS["paper"], dropout=0.0))
         self.paper = paper
         trained = self.network if paper else self.network.encoder
-        self.optimizer = torch.optim.AdamW([*trained.parameters(), *self.psat.parameters()], lr=1e-4, fused=True)  # type: ignore[union-attr]
+        self.optimizer = torch.optim.AdamW([*trained.parameters(), *self.psat.parameters()], lr=1e-4, fused=True)
         self.encoded: Tensor | None = None
-        self.network.encoder.vit.register_forward_hook(self._keep)  # type: ignore[union-attr]
+        self.network.encoder.register_forward_hook(self._keep)
 
-    def _keep(self, module: nn.Module, inputs: object, outputs: tuple[Tensor, object]) -> None:
-        self.encoded = outputs[0]
+    def _keep(self, module: nn.Module, inputs: object, outputs: EncoderOutput) -> None:
+        self.encoded = outputs.tokens
 
     def step(self, volumes: Tensor, planes: Tensor, positions: Tensor, features: tuple[Tensor, Tensor]) -> float:
         """One optimiser step; returns the loss."""
-        if self.paper:
-            scores = self.network(volumes)
-        else:
-            scores = self.network.encoder(volumes).tokens  # type: ignore[operator]
+        scores = self.network(volumes) if self.paper else self.network.encoder(volumes).tokens
         assert scores.requires_grad and self.encoded is not None
         edge = volumes.shape[-1] // 16
         image, text = self.psat(self.encoded, token_positions((edge, edge, edge)), planes, positions)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from learned_workspace import TOWERS, Toy, ToyTowers, TowerEntry, pretrain_config
+from learned_workspace import TOWERS, TowerEntry, Toy, ToyTowers, pretrain_config
 from safetensors.torch import load_file
 
 from med3dinsight.encoders import ENCODERS, create_encoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..types import Shape3
@@ -42,6 +42,23 @@ def patch_grid(size: Shape3, patch_size: int) -> Shape3:
 
 def _by(size: Shape3 | list[int]) -> str:
     return " x ".join(str(edge) for edge in size)
+
+
+def embed_patches(volume: Float[Tensor, "b i x y z"], convolution: nn.Conv3d) -> Float[Tensor, "b n c"]:
+    """Embeds patches by one matrix product: what a convolution gives whose kernel is its stride.
+
+    In fp32 it is as fast as the convolution; in bf16 on CPUs the gradient of such a convolution alone takes longer than
+    all blocks of a ViT-B at batch 4.
+
+    Args:
+        volume: Edges are multiples of the kernel's.
+        convolution: Its weights are used; kernel and stride are one.
+    """
+    edge = convolution.kernel_size[0]
+    b, i, *size = volume.shape
+    x, y, z = (length // edge for length in size)
+    blocks = volume.reshape(b, i, x, edge, y, edge, z, edge).permute(0, 2, 4, 6, 1, 3, 5, 7)
+    return F.linear(blocks.reshape(b, x * y * z, -1), convolution.weight.flatten(1), convolution.bias)
 
 
 def resize_table(table: Float[Tensor, "1 n c"], made_for: Shape3, grid: Shape3) -> Float[Tensor, "1 m c"]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError
 from .drop_path import DropPath
 from .encoder import EncoderOutput
-from .patches import as_map, patch_grid, resize_table, take_tokens
+from .patches import as_map, embed_patches, patch_grid, resize_table, take_tokens
 from .rotary import rotary_angles, turn
 from .vit import quarters
 
@@ -155,7 +155,7 @@ class PrimusEncoder(nn.Module):
             ConfigError: The volumes cannot be cut into patches.
         """
         grid = patch_grid((volume.shape[2], volume.shape[3], volume.shape[4]), self.patch_size)
-        tokens = self.patches(volume).flatten(2).transpose(1, 2) + resize_table(self.positions, self.table_grid, grid)
+        tokens = embed_patches(volume, self.patches) + resize_table(self.positions, self.table_grid, grid)
         angles = rotary_angles(grid, self.embed_dim // self.heads, tokens.device).unsqueeze(0)
         if keep is not None:
             tokens, angles = take_tokens(tokens, keep), take_tokens(angles.expand(len(keep), -1, -1), keep)

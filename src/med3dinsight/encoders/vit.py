@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..types import Shape3
 from .encoder import EncoderOutput
-from .patches import as_map, patch_grid, resize_table, take_tokens
+from .patches import as_map, embed_patches, patch_grid, resize_table, take_tokens
 
 
 class ViTEncoder(nn.Module):
@@ -86,7 +86,7 @@ class ViTEncoder(nn.Module):
     def embed(self, volume: Float[Tensor, "b i x y z"], grid: Shape3) -> Float[Tensor, "b n c"]:
         """Returns the embedded patches with their positions, before the first block."""
         embedding = self.vit.patch_embedding
-        patches: Tensor = embedding.patch_embeddings(volume).flatten(2).transpose(1, 2)
+        patches = embed_patches(volume, embedding.patch_embeddings)
         return patches + resize_table(embedding.position_embeddings, self.table_grid, grid)
 
 

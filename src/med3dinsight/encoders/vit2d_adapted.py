@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..types import Shape3
 from .encoder import EncoderOutput
-from .patches import as_map, patch_grid, resize_table, take_tokens
+from .patches import as_map, embed_patches, patch_grid, resize_table, take_tokens
 from .vit import quarters
 
 #: What the configuration of transformers calls a model, and the class there that loads its vision part.
@@ -137,7 +137,7 @@ class Vit2dAdapted(nn.Module):
         return self
 
     def _embed(self, volume: Float[Tensor, "b i x y z"], grid: Shape3) -> Float[Tensor, "b n c"]:
-        patches: Tensor = self.patches(volume).flatten(2).transpose(1, 2)
+        patches = embed_patches(volume, self.patches)
         return patches + resize_table(self.positions, self.table_grid, grid)
 
 

@@ -86,7 +86,7 @@ class ViTEncoder(nn.Module):
     def embed(self, volume: Float[Tensor, "b i x y z"], grid: Shape3) -> Float[Tensor, "b n c"]:
         """Returns the embedded patches with their positions, before the first block."""
         embedding = self.vit.patch_embedding
-        patches = embed_patches(volume, embedding.patch_embeddings)
+        patches = embed_patches(volume, embedding.patch_embeddings)  # type: ignore[arg-type]
         return patches + resize_table(embedding.position_embeddings, self.table_grid, grid)
 
 

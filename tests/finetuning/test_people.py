@@ -7,38 +7,14 @@ import pytest
 from learned_workspace import finetune_config
 from pydantic import ValidationError
 
-from med3dinsight.datasets.splits import split_subjects
+from med3dinsight.datasets.splits import split_alike, split_subjects
 from med3dinsight.errors import ConfigError, LeakageError
 from med3dinsight.finetuning.config import FinetuneConfig
+from med3dinsight.finetuning.label_table import LabelTable
 from med3dinsight.finetuning.people import choose_people, refuse_seen
 from med3dinsight.records import Case
 
-IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
-NAMES = ((1, "ball"), (2, "gap"))
-
-
-def case(subject: str, scan: str = "image", **changes: Any) -> Case:
-    name = f"{subject}-{scan}"
-    values: dict[str, Any] = {
-        "id": name,
-        "subject": subject,
-        "image": name,
-        "modality": "ct",
-        "modality_guessed": False,
-        "shape": (4, 4, 4),
-        "spacing_mm": (1.0, 1.0, 1.0),
-        "affine": IDENTITY,
-        "source_shape": (4, 4, 4),
-        "source_affine": IDENTITY,
-        "source_sha256": "",
-        "voxel_sha256": f"voxels of {name}",
-        "window": (0.0, 1.0),
-        "offset": 0,
-        "has_label": True,
-        "label_names": NAMES,
-    }
-    return Case(**{**values, **changes})
-
+from .conftest import case
 
 CASES = [case("anna"), case("anna", "later"), case("bert"), case("cleo"), case("dora", has_label=False, label_names=())]
 
@@ -150,3 +126,78 @@ def test_a_run_is_named_after_arm_and_seed_unless_told() -> None:
     assert finetune_config(run="mine").run_name == "mine"
     with pytest.raises(ValidationError, match="classes"):
         FinetuneConfig(classes={})
+
+
+def classified(**changes: Any) -> FinetuneConfig:
+    return finetune_config(
+        task="classification", classes={}, table="labels.csv", **{"train": (), "test": (), **changes}
+    )
+
+
+def table_of(labels: dict[str, int], **sides: str) -> LabelTable:
+    return LabelTable(("sick", "well"), labels, sides)
+
+
+LABELS = table_of({"anna-image": 0, "anna-later": 1, "bert-image": 1, "cleo-image": 0, "dora-image": 1})
+
+
+def test_a_table_needs_no_label_maps_and_its_cases_alone_are_taken() -> None:
+    people = choose_people(classified(train=("anna", "bert"), test=("dora",)), CASES, LABELS)
+    assert ids(people.train) == ["anna-image", "anna-later", "bert-image"]
+    assert ids(people.test) == ["dora-image"]
+    few = table_of({"anna-image": 0, "bert-image": 1, "cleo-image": 0})
+    people = choose_people(classified(test=("cleo",)), CASES, few)
+    assert ids(people.train) == ["anna-image", "bert-image"]
+    with pytest.raises(ConfigError, match="subject dora has no label"):
+        choose_people(classified(test=("dora",)), CASES, few)
+
+
+def test_the_split_of_a_table_is_taken_and_nobody_may_be_named_beside_it() -> None:
+    sides = {"anna": "train", "bert": "validation", "cleo": "test", "dora": "train"}
+    table = table_of(LABELS.class_of, **sides)
+    people = choose_people(classified(), CASES, table)
+    assert [ids(side) for side in (people.train, people.validation, people.test)] == [
+        ["anna-image", "anna-later", "dora-image"],
+        ["bert-image"],
+        ["cleo-image"],
+    ]
+    with pytest.raises(ConfigError, match="the table has a column split, and subjects are named as well"):
+        choose_people(classified(test=("cleo",)), CASES, table)
+    with pytest.raises(ConfigError, match="needs training and test subjects"):
+        choose_people(classified(), CASES, table_of(LABELS.class_of, **{**sides, "cleo": "train"}))
+
+
+def test_a_class_that_nobody_trains_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no training subject has the class well") as caught:
+        choose_people(classified(train=("cleo",), test=("anna",)), CASES, LABELS)
+    assert "split_seed" in caught.value.hint
+
+
+def test_people_and_voxels_on_two_sides_are_refused_for_classification_too() -> None:
+    with pytest.raises(LeakageError, match="subject anna is on two sides"):
+        choose_people(classified(train=("anna", "bert"), test=("anna",)), CASES, LABELS)
+    double = [*CASES[:2], replace(CASES[2], voxel_sha256=CASES[3].voxel_sha256), *CASES[3:]]
+    with pytest.raises(LeakageError, match="have the same voxels"):
+        choose_people(classified(train=("anna", "bert"), test=("cleo",)), double, LABELS)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_nobody_named_every_side_has_like_shares_of_the_classes(seed: int) -> None:
+    """Twenty sick and ten well people: 7:1:2 of each."""
+    cases = [case(f"p{number}") for number in range(30)]
+    table = table_of({row.id: int(number % 3 == 0) for number, row in enumerate(cases)})
+    people = choose_people(classified(split_seed=seed), cases, table)
+    well = [sum(table.class_of[row.id] for row in side) for side in (people.train, people.validation, people.test)]
+    assert [len(people.train), len(people.validation), len(people.test)] == [21, 3, 6]
+    assert well == [7, 1, 2]
+
+
+@pytest.mark.parametrize("count", range(2, 30))
+def test_a_split_by_kind_loses_nobody_and_keeps_the_only_one_of_a_kind_in_training(count: int) -> None:
+    kinds = {f"p{number:02d}": number % 4 if number else "rare" for number in range(count)}
+    sides = split_alike(kinds, seed=count)
+    assert sorted(name for side in sides for name in side) == sorted(kinds)
+    plain = split_subjects(kinds, seed=count)
+    assert [len(side) for side in sides] == [len(side) for side in plain]
+    assert count < 8 or "p00" in sides[0]
+    assert split_alike(dict(reversed(kinds.items())), seed=count) == sides

@@ -14,7 +14,7 @@ import torch
 from learned_workspace import FLIPPED, KilledError, Toy, copy_of, finetune_config, killed_after
 
 from med3dinsight.encoders.weights import load_weights
-from med3dinsight.errors import ConfigError, InputError, LeakageError, NotBuiltError, WorkspaceError
+from med3dinsight.errors import ConfigError, InputError, LeakageError, WorkspaceError
 from med3dinsight.finetuning.inference import predict_scores
 from med3dinsight.finetuning.initial import build_network, find_init
 from med3dinsight.finetuning.model_folder import read_model
@@ -140,7 +140,7 @@ def test_other_settings_under_the_same_name_are_not_complete_before_their_end(wo
 def test_the_scratch_twin_has_the_same_decoder_and_the_pretrained_one_the_runs_encoder(pretrained: Workspace) -> None:
     scratch = finetune_config(seed=5, test=("cleo",))
     warm = finetune_config(seed=5, test=("cleo",), init="first")
-    twins = [build_network(config, find_init(config, pretrained)).state_dict() for config in (scratch, warm)]
+    twins = [build_network(config, find_init(config, pretrained), 3).state_dict() for config in (scratch, warm)]
     assert twins[0].keys() == twins[1].keys()
     same = {name for name in twins[0] if torch.equal(twins[0][name], twins[1][name])}
     # Norms start at 1 and 0 on both sides; every weight of the encoder that is drawn differs.
@@ -150,7 +150,7 @@ def test_the_scratch_twin_has_the_same_decoder_and_the_pretrained_one_the_runs_e
     load_weights(encoder, pretrained.pretraining / "first/encoder.safetensors")
     for name, value in encoder.state_dict().items():
         assert torch.equal(twins[1][f"encoder.{name}"], value)
-    other_seed = build_network(finetune_config(seed=6), find_init(scratch, pretrained)).state_dict()
+    other_seed = build_network(finetune_config(seed=6), find_init(scratch, pretrained), 3).state_dict()
     assert not torch.equal(other_seed["up1.reduce.weight"], twins[0]["up1.reduce.weight"])
 
 
@@ -192,9 +192,8 @@ def test_weights_from_a_file_are_told_by_their_content(pretrained: Workspace, tm
         ({"init": "/some/where"}, ConfigError, "/some/where is no initialisation"),
         ({"init": "none.safetensors"}, ConfigError, "weights from a file need a network"),
         ({"init": "none.safetensors", "network": "conv_tiny"}, ConfigError, "no such weights: none.safetensors"),
-        ({"network": "conv_tinny"}, ConfigError, "no network called conv_tinny"),
+        ({"network": "conv_tinny"}, ConfigError, "no segmentation network called conv_tinny"),
         ({"network": "vit_tiny", "init": "first"}, InputError, "does not fit this network"),
-        ({"task": "classification"}, NotBuiltError, "not built yet"),
         ({"network": "unetr_tiny", "patch_size": 20}, ConfigError, "cannot be cut into patches of 16"),
     ],
 )

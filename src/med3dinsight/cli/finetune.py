@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..errors import NotBuiltError
 from .options import ConfigFile, Device, DryRun, Json, Overrides, Work
 from .replies import Reply
 from .settings import read_settings
@@ -16,13 +15,17 @@ from .stages import stage_reply
 def finetune(
     work: Work,
     task: Annotated[
-        Literal["segmentation", "classification"], typer.Option(help="classification: not built yet.")
-    ] = "segmentation",
+        Literal["segmentation", "classification"] | None,
+        typer.Option(help="segmentation (by default) learns from label maps, classification from --table."),
+    ] = None,
     init: Annotated[
         str | None, typer.Option(metavar="NAME", help="scratch, a pre-training run, or an encoder.safetensors.")
     ] = None,
     run_name: Annotated[str | None, typer.Option("--run", metavar="NAME", help="Name of the run.")] = None,
     arm: Annotated[str | None, typer.Option(metavar="NAME", help="The arm it belongs to in comparisons.")] = None,
+    table: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Labels of scans: CSV or TSV of image, label, subject[, split].")
+    ] = None,
     test: Annotated[
         list[str] | None,
         typer.Option(metavar="SUBJECT", help="A person to predict, not trained on; may be repeated."),
@@ -35,9 +38,7 @@ def finetune(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> Reply:
-    """Trains a segmentation network on labelled people and predicts the test people's label maps."""
-    if task == "classification":
-        raise NotBuiltError("finetune --task classification is not built yet", "use --task segmentation")
+    """Trains a network on labelled people and predicts the test people: label maps, or class probabilities."""
     from ..finetuning.config import FinetuneConfig
 
     options = {
@@ -45,6 +46,7 @@ def finetune(
         "init": init,
         "run": run_name,
         "arm": arm,
+        "table": table,
         "test": test,
         "steps": steps,
         "seed": seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
 
@@ -33,7 +33,43 @@ def split_subjects(subjects: Iterable[str], seed: int) -> tuple[list[str], list[
     if len(names) < 2:
         raise ConfigError(f"{len(names)} subject(s) with labels cannot be split", "add people, or name the sides")
     order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
-    num_test = max(1, round(SHARES[2] * len(names)))
-    num_validation = max(1, round(SHARES[1] * len(names))) if len(names) >= 5 else 0
+    return _deal(order)
+
+
+def split_alike(kind_of: Mapping[str, Hashable], seed: int) -> tuple[list[str], list[str], list[str]]:
+    """Splits subjects 7:1:2 so that every side has like shares of each kind, as far as whole people allow.
+
+    The sizes are those of :func:`split_subjects`. Within a kind the n subjects are shuffled and take the places
+    (k + 1/2) / n; all are ordered by their place and dealt from the front: test, validation, training. The only
+    subject of a kind is at 1/2, so that it trains.
+
+    Args:
+        kind_of: ``{subject: kind}``, for example its class.
+        seed: Seed of the shuffle.
+
+    Raises:
+        ConfigError: There are fewer than two subjects.
+
+    Example:
+        >>> train, validation, test = split_alike({name: name in "abcde" for name in "abcdefghij"}, seed=0)
+        >>> len(train), len(validation), sum(name in "abcde" for name in test)
+        (7, 1, 1)
+    """
+    if len(kind_of) < 2:
+        raise ConfigError(f"{len(kind_of)} subject(s) with labels cannot be split", "add people, or name the sides")
+    generator = np.random.default_rng(seed)
+    of_kind: dict[Hashable, list[str]] = {}
+    for name in sorted(kind_of):
+        of_kind.setdefault(kind_of[name], []).append(name)
+    places: list[tuple[float, float, str]] = []
+    for names in of_kind.values():
+        shuffled = [names[i] for i in generator.permutation(len(names))]
+        places += [((k + 0.5) / len(names), generator.random(), name) for k, name in enumerate(shuffled)]
+    return _deal([name for _, _, name in sorted(places)])
+
+
+def _deal(order: list[str]) -> tuple[list[str], list[str], list[str]]:
+    num_test = max(1, round(SHARES[2] * len(order)))
+    num_validation = max(1, round(SHARES[1] * len(order))) if len(order) >= 5 else 0
     test, rest = order[:num_test], order[num_test:]
     return sorted(rest[num_validation:]), sorted(rest[:num_validation]), sorted(test)

@@ -1,4 +1,4 @@
-"""Fine-tuning: an encoder, scratch or pre-trained, and labels -> a segmentation model."""
+"""Fine-tuning: an encoder, scratch or pre-trained, and labels -> a model that segments or classifies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Class scores of a whole volume by overlapping windows."""
+"""What a network says of a whole volume: scores of its voxels by overlapping windows, or of the volume at once."""
 
 from __future__ import annotations
 
@@ -38,3 +38,19 @@ def predict_scores(
         volume, (patch_size,) * 3, WINDOWS_AT_ONCE, window_scores, overlap=overlap, mode="gaussian"
     )
     return np.asarray(scores[0].cpu())
+
+
+@torch.inference_mode()
+def predict_probabilities(network: nn.Module, voxels: NDArray[np.uint8], device: torch.device) -> tuple[float, ...]:
+    """Returns the probability of each class of a whole volume.
+
+    Args:
+        network: Classifies volumes of this size.
+        voxels: ``(x, y, z)`` uint8.
+        device: Where the network is.
+    """
+    network.eval()
+    volume = torch.from_numpy(voxels.astype(np.float32) / 255)[None, None].to(device)
+    with autocast(device):
+        scores: torch.Tensor = network(volume)
+    return tuple(scores[0].double().softmax(0).tolist())

@@ -65,17 +65,33 @@ def _from_file(config: FinetuneConfig, path: Path) -> Init:
     return Init(config.network, path, digest, read_json(facts) if facts.exists() else None)
 
 
-def build_network(config: FinetuneConfig, init: Init) -> nn.Module:
+def build_network(config: FinetuneConfig, init: Init, num_classes: int) -> nn.Module:
     """Builds the network from the seed; a pre-trained encoder replaces the seeded one.
 
     The scratch twin draws the same decoder: both are built from the same seed before weights are loaded.
+
+    Args:
+        config: Task, seed, size of the input, and whether the encoder is frozen.
+        init: Where the weights come from.
+        num_classes: Classes; for segmentation with background.
+
+    Raises:
+        ConfigError: The network has no encoder, and one is to be loaded or frozen.
+        InputError: The weights are of another encoder.
     """
     from ..encoders.weights import load_weights
     from ..networks.registry import create_network
     from ..training.seeding import seed_weights
 
     seed_weights(config.seed)
-    network = create_network(init.network, len(config.classes) + 1, image_size=config.patch_size)
+    network = create_network(init.network, num_classes, task=config.task, image_size=config.patch_size)
+    if (init.weights is not None or config.freeze_encoder) and not hasattr(network, "encoder"):
+        raise ConfigError(
+            f"{init.network} has no encoder that could be loaded or frozen",
+            "use --init scratch without finetune.freeze_encoder, or the network of an encoder",
+        )
     if init.weights is not None:
         load_weights(network.encoder, init.weights)  # type: ignore[arg-type]
+    if config.freeze_encoder:
+        network.encoder.requires_grad_(False)
     return network

@@ -1,4 +1,4 @@
-"""The training loop of segmentation: draw crops, mean of cross-entropy and Dice, step, log, save."""
+"""The training loop of every task: draw a batch, its loss, step, log, save."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..losses.segmentation import segmentation_loss
 from ..training.checkpoint import load_checkpoint, save_checkpoint
 from ..training.divergence import refuse_divergence
 from ..training.precision import autocast
 from ..training.run_log import RunLog
-from ..training.schedule import warmup_cosine
+from ..training.seeding import step_generator
 from ..types import Progress
 from .config import FinetuneConfig
-from .crops import LabelledVolume, draw_crops
+from .recipes import RECIPES
+from .task import Task
 
 LOG_EVERY = 10
 
 
 def train(
     network: nn.Module,
-    volumes: list[LabelledVolume],
+    task: Task,
     config: FinetuneConfig,
     folder: Path,
     identity: str,
@@ -31,23 +31,27 @@ def train(
     progress: Progress,
 ) -> None:
     """Trains to ``config.steps``, resuming from the folder's checkpoint where there is one of this run."""
+    recipe = RECIPES[config.recipe]
     network.to(device).train()
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
+    if config.freeze_encoder:
+        network.encoder.eval()  # type: ignore[union-attr]  # its running statistics are frozen too
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = recipe.optimizer(learning, config)
     first = load_checkpoint(folder / "checkpoint.pt", identity, network, optimizer)
     log = RunLog(folder / "log.jsonl", first)
     started = time.perf_counter()
     for step in range(first, config.steps):
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * warmup_cosine(step, config.steps, config.warmup_steps)
-        images, labels = draw_crops(volumes, config, step)
+            group["lr"] = config.learning_rate * recipe.rate(step, config)
+        inputs, target = task.draw(step)
+        # Dropout draws from torch's own generator: without this a resumed run would draw something else.
+        torch.manual_seed(int(step_generator(config.seed, step, "network").integers(2**62)))
         with autocast(device, config.patch_size):
-            scores = network(images.to(device))
-        loss = segmentation_loss(scores, labels.to(device))
+            output = network(inputs.to(device))
+        loss = task.loss(output, target.to(device))
         optimizer.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(learning, config.gradient_clip)
         refuse_divergence(loss, norm, step, folder)
         optimizer.step()
         done = step + 1

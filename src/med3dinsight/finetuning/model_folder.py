@@ -28,6 +28,6 @@ def read_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     if not (folder / "model.json").exists():
         raise InputError(f"{folder} is no model folder", "give a folder that finetune wrote: WORK/finetuning/RUN")
     facts = read_json(folder / "model.json")
-    network = create_network(facts["network"], facts["num_classes"], image_size=facts["patch_size"])
+    network = create_network(facts["network"], facts["num_classes"], task=facts["task"], image_size=facts["patch_size"])
     load_weights(network, folder / "model.safetensors")
     return network, facts

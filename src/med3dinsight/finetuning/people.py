@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..config import suggest
-from ..datasets.splits import split_subjects
+from ..datasets.splits import split_alike, split_subjects
 from ..errors import ConfigError, LeakageError
 from ..records import Case
 from ..volumes.labels import annotated_classes
 from .config import FinetuneConfig
+from .label_table import SIDES, LabelTable
 
 
 @dataclass(frozen=True)
@@ -23,25 +24,31 @@ class People:
     test: list[Case]
 
 
-def choose_people(config: FinetuneConfig, cases: Iterable[Case]) -> People:
-    """Assigns the cases that are labelled for every class to the sides.
+def choose_people(config: FinetuneConfig, cases: Iterable[Case], table: LabelTable | None = None) -> People:
+    """Assigns the labelled cases to the sides.
 
-    With nobody named they are split 7:1:2 by subject; with test subjects alone all others train.
+    With nobody named it is the split of the table, and without one 7:1:2 by subject, for classification with like
+    shares of the classes; with test subjects alone all others train.
+
+    Args:
+        config: With the subjects of each side, and the classes of a segmentation.
+        cases: All prepared cases. Labelled are those that the table names, and for segmentation those with a label
+            map that was drawn for every class.
+        table: The labels of a classification; None for segmentation.
 
     Raises:
-        ConfigError: A named subject has no labelled case, or training or test would be empty.
+        ConfigError: A named subject has no labelled case, training or test would be empty, or a class of the table
+            would have nobody in training.
         LeakageError: A subject, or the same voxels under two subjects, is on two sides.
     """
-    entries = class_entries(config)
-    labelled = [case for case in cases if case.has_label and all(annotated_classes(case.label_names, entries))]
+    labelled = [case for case in cases if _is_labelled(case, config, table)]
+    sides = _sides(config, labelled, table)
     subjects = {case.subject for case in labelled}
-    sides = (config.train, config.validation, config.test)
-    if not any(sides):
-        sides = tuple(tuple(side) for side in split_subjects(subjects, config.split_seed))  # type: ignore[assignment]
-    elif config.test and not config.train:
-        sides = (tuple(sorted(subjects - {*config.validation, *config.test})), config.validation, config.test)
     for name in {name for side in sides for name in side} - subjects:
-        raise ConfigError(f"subject {name} has no case labelled for every class", suggest(name, subjects))
+        raise ConfigError(
+            f"subject {name} has no case labelled for every class" if table is None else f"subject {name} has no label",
+            suggest(name, subjects),
+        )
     train, validation, test = ([case for case in labelled if case.subject in side] for side in sides)
     if not train or not test:
         raise ConfigError(
@@ -49,7 +56,40 @@ def choose_people(config: FinetuneConfig, cases: Iterable[Case]) -> People:
         )
     for first, second in ((train, test), (train, validation), (validation, test)):
         _refuse_overlap(first, second)
+    if table is not None:
+        for index in sorted(set(range(len(table.classes))) - {table.class_of[case.id] for case in train}):
+            raise ConfigError(
+                f"no training subject has the class {table.classes[index]}",
+                "move people to training, try another finetune.split_seed, or leave the class out of the table",
+            )
     return People(train, validation, test)
+
+
+def _is_labelled(case: Case, config: FinetuneConfig, table: LabelTable | None) -> bool:
+    if table is not None:
+        return case.id in table.class_of
+    return case.has_label and all(annotated_classes(case.label_names, class_entries(config)))
+
+
+def _sides(config: FinetuneConfig, labelled: list[Case], table: LabelTable | None) -> Sequence[Collection[str]]:
+    named = (config.train, config.validation, config.test)
+    subjects = {case.subject for case in labelled}
+    if table is not None and table.side_of:
+        if any(named):
+            raise ConfigError(
+                "the table has a column split, and subjects are named as well", "say in one place who is on which side"
+            )
+        return [{subject for subject, side in table.side_of.items() if side == name} for name in SIDES]
+    if config.test and not config.train:
+        return (subjects - {*config.validation, *config.test}, config.validation, config.test)
+    if any(named):
+        return named
+    if table is None:
+        return split_subjects(subjects, config.split_seed)
+    classes: dict[str, set[int]] = {}
+    for case in labelled:
+        classes.setdefault(case.subject, set()).add(table.class_of[case.id])
+    return split_alike({subject: tuple(sorted(own)) for subject, own in classes.items()}, config.split_seed)
 
 
 def class_entries(config: FinetuneConfig) -> list[dict[str, Any]]:

@@ -1,12 +1,12 @@
-"""Fine-tuning: an encoder, scratch or pre-trained, and labels -> a segmentation model and its test predictions."""
+"""Fine-tuning: an encoder, scratch or pre-trained, and labels -> a model and its test predictions."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..errors import NotBuiltError
 from ..networks.registry import check_name
 from ..types import Progress, silent
 from ..workspace import Workspace
@@ -14,9 +14,17 @@ from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, 
 from ..workspace.voxel_store import read_manifest
 from .config import FinetuneConfig
 from .initial import Init, build_network, find_init
+from .label_table import LabelTable, read_label_table
 from .people import People, choose_people, class_entries, refuse_seen
 
-STAGE_VERSION = 1
+if TYPE_CHECKING:
+    import torch
+
+    from ..workspace.voxel_store import VoxelStore
+    from .classification import ClassificationTask
+    from .segmentation import SegmentationTask
+
+STAGE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -25,10 +33,12 @@ class FinetuneResult:
 
     Attributes:
         run: Name of the model folder.
-        task: "segmentation".
+        task: "segmentation" or "classification".
         init: Weights it started from.
         model: Path of the model folder.
-        validation: ``{class: mean Dice}`` on the validation subjects, prepared grid; None without any.
+        validation: Scores on the validation subjects, None without any: ``{class: mean Dice}`` on the prepared grid,
+            or ``{"accuracy", "balanced_accuracy", "auroc"}``.
+        test: The same on the test subjects for a classification; None for a segmentation, which ``evaluate`` scores.
     """
 
     run: str
@@ -36,6 +46,7 @@ class FinetuneResult:
     init: str
     model: str
     validation: dict[str, float | None] | None
+    test: dict[str, float | None] | None = None
     done_before: bool = False
 
 
@@ -52,27 +63,28 @@ def run(config: FinetuneConfig, workspace: Workspace, *, progress: Progress = si
 
     Raises:
         ConfigError: A name is unknown, or the people do not suffice.
-        InputError: The initial weights do not fit the network.
+        InputError: The initial weights do not fit the network, or the table of labels the prepared cases.
         LeakageError: A test subject was seen in training or in pre-training.
         WorkspaceError: An earlier stage is missing.
     """
-    if config.task != "segmentation":
-        raise NotBuiltError("fine-tuning for classification is not built yet", "use --task segmentation")
     prepared = workspace.require(workspace.prepared, "prepare")
     init = find_init(config, workspace)
-    check_name(init.network)
+    check_name(init.network, config.task)
+    cases = read_manifest(workspace.prepared)
+    table = None if config.table is None else read_label_table(Path(config.table), cases)
     folder = workspace.finetuning / config.run_name
-    identity = fingerprint("finetune", STAGE_VERSION, config.identity(), prepared.fingerprint, init.identity)
+    labels = None if table is None else table.identity
+    identity = fingerprint("finetune", STAGE_VERSION, config.identity(), prepared.fingerprint, init.identity, labels)
     if (record := completed(folder, identity)) is not None:
         return FinetuneResult(**{**record.result, "model": str(folder), "done_before": True})
-    people = choose_people(config, read_manifest(workspace.prepared))
+    people = choose_people(config, cases, table)
     if init.facts is not None:
         refuse_seen(init.facts, people.test, config.init)
     started = time.time()
     with workspace.lock(f"finetuning-{config.run_name}"):
         (folder / RECORD).unlink(missing_ok=True)
-        validation = _train(config, workspace, prepared.config, init, people, identity, progress)
-        result = FinetuneResult(config.run_name, config.task, config.init, str(folder), validation)
+        validation, test = _train(config, workspace, prepared.config, init, people, table, identity, progress)
+        result = FinetuneResult(config.run_name, config.task, config.init, str(folder), validation, test)
         shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
         write_record(folder, StageRecord("finetune", identity, shown, asdict(result), seconds))
     return result
@@ -84,49 +96,63 @@ def _train(
     prepare: dict[str, Any],
     init: Init,
     people: People,
+    table: LabelTable | None,
     identity: str,
     progress: Progress,
-) -> dict[str, float | None] | None:
+) -> tuple[dict[str, float | None] | None, dict[str, float | None] | None]:
+    """Trains, writes the model and the test predictions; returns the scores of validation and test people."""
     from ..training.precision import choose_device, limit_threads
     from ..workspace.voxel_store import VoxelStore
-    from .cases import load_training_volumes, predict_cases, validate
     from .loop import train
     from .model_folder import write_model
 
     device = choose_device(config.device)
     limit_threads(config.threads)
     folder = workspace.finetuning / config.run_name
-    store = VoxelStore(workspace.prepared)
     if prepare.get("protocol") == "cube128":
         config = config.model_copy(update={"patch_size": people.train[0].shape[0]})
-    network = build_network(config, init)
-    volumes = load_training_volumes(store, people.train, config)
+    task = _task(config, VoxelStore(workspace.prepared), people, table, folder, device)
+    network = build_network(config, init, task.num_classes)
     total = config.steps + len(people.test)
-    train(network, volumes, config, folder, identity, device, lambda done, _, note="": progress(done, total, note))
-    write_model(folder, network, _facts(config, prepare, init, people))
-    predict_cases(
-        network,
-        store,
-        people.test,
-        config,
-        folder,
-        device,
-        lambda done: progress(config.steps + done, total, "predicting"),
-    )
-    return validate(network, store, people.validation, config, device)
+    train(network, task, config, folder, identity, device, lambda done, _, note="": progress(done, total, note))
+    write_model(folder, network, _facts(config, prepare, init, people, table))
+    test = task.predict(network, lambda done: progress(config.steps + done, total, "predicting"))
+    validation = task.validate(network)
+    return None if validation is None else dict(validation), None if test is None else dict(test)
 
 
-def _facts(config: FinetuneConfig, prepare: dict[str, Any], init: Init, people: People) -> dict[str, Any]:
+def _task(
+    config: FinetuneConfig,
+    store: VoxelStore,
+    people: People,
+    table: LabelTable | None,
+    folder: Path,
+    device: torch.device,
+) -> SegmentationTask | ClassificationTask:
+    if table is None:
+        from .segmentation import SegmentationTask
+
+        return SegmentationTask(config, store, people, folder, device)
+    from .classification import ClassificationTask
+
+    return ClassificationTask(config, store, people, table, folder, device)
+
+
+def _facts(
+    config: FinetuneConfig, prepare: dict[str, Any], init: Init, people: People, table: LabelTable | None
+) -> dict[str, Any]:
+    entries = class_entries(config) if table is None else [{"name": name} for name in table.classes]
     return {
         "task": config.task,
         "network": init.network,
-        "num_classes": len(config.classes) + 1,
-        "classes": class_entries(config),
+        "num_classes": len(entries) + (table is None),
+        "classes": entries,
         "arm": config.arm_name,
         "seed": config.seed,
         "init": config.init,
         "patch_size": config.patch_size,
         "overlap": config.overlap,
+        "volume_input": config.volume_input,
         "train": sorted({case.subject for case in people.train}),
         "validation": sorted({case.subject for case in people.validation}),
         "test": sorted({case.subject for case in people.test}),

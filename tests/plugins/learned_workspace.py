@@ -260,3 +260,20 @@ def overfitted_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     changes = {"steps": 80, "learning_rate": 1e-2, "contrast_augmentation": 0.2, "checkpoint_every": 80}
     finetune(finetune_config(run="overfitted", batch_size=4, **changes), toy.workspace)
     return toy.root
+
+
+def classification_config(table: Path, **changes: Any) -> FinetuneConfig:
+    """A few quick steps of a classifier of whole volumes, split by the table unless told."""
+    small = {"task": "classification", "table": str(table), "patch_size": CROP, "steps": 4, "warmup_steps": 2}
+    return FinetuneConfig(**{**small, "device": "cpu", **changes})
+
+
+def write_labels(folder: Path, labels: dict[str, str], sides: dict[str, str] | None = None) -> Path:
+    """Writes ``labels.csv`` for people with one scan each: ``{subject: label}``, ``{subject: side}``."""
+    lines = ["image,label,subject" + (",split" if sides else "")]
+    for subject, label in labels.items():
+        split = f",{sides[subject]}" if sides else ""
+        lines.append(f"{subject}/image.nii.gz,{label},{subject}{split}")
+    path = folder / "labels.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path

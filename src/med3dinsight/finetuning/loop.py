@@ -12,7 +12,7 @@ from ..training.checkpoint import load_checkpoint, save_checkpoint
 from ..training.divergence import refuse_divergence
 from ..training.precision import autocast
 from ..training.run_log import RunLog
-from ..training.seeding import step_generator
+from ..training.seeding import step_seed
 from ..types import Progress
 from .config import FinetuneConfig
 from .recipes import RECIPES
@@ -45,7 +45,7 @@ def train(
             group["lr"] = config.learning_rate * recipe.rate(step, config)
         inputs, target = task.draw(step)
         # Dropout draws from torch's own generator: without this a resumed run would draw something else.
-        torch.manual_seed(int(step_generator(config.seed, step, "network").integers(2**62)))
+        torch.manual_seed(step_seed(config.seed, step))
         with autocast(device, config.patch_size):
             output = network(inputs.to(device))
         loss = task.loss(output, target.to(device))

@@ -84,7 +84,7 @@ def test_a_verb_that_is_not_built_says_so_whatever_is_passed(call: Call, verb: s
         (["finetune", "work", "--task", "classification"], "classification needs a table of labels", "table: class"),
         (["finetune", "work"], "segmentation needs at least one class", "classes: segmentation: class name ="),
         (
-            ["finetune", "work", "--task", "classification", "--set", "finetune.recipe=nnunet"],
+            ["finetune", "w", "--task", "classification", "--table", "t", "--set", "finetune.recipe=nnunet"],
             "finetune.recipe = 'nnunet': nnU-Net's recipe is for segmentation",
             "recipe: nnunet",
         ),

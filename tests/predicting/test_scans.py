@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -8,11 +9,20 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from learned_workspace import make_scan
+import torch
+from learned_workspace import classification_config, copy_of, make_scan, write_labels
 
 from med3dinsight.errors import ConfigError, InputError
+from med3dinsight.finetuning.classification import ClassificationTask
+from med3dinsight.finetuning.label_table import LabelTable
+from med3dinsight.finetuning.loop import train
+from med3dinsight.finetuning.model_folder import write_model
+from med3dinsight.finetuning.people import People
+from med3dinsight.networks import create_network
 from med3dinsight.predicting import predict
+from med3dinsight.types import silent
 from med3dinsight.volumes.nifti import write_nifti
+from med3dinsight.workspace.voxel_store import VoxelStore
 
 
 @pytest.fixture
@@ -131,5 +141,64 @@ def test_a_prediction_never_takes_the_place_of_its_scan(model: Path, anna: Path,
     before = (scans / "a.nii.gz").read_bytes()
     with pytest.raises(InputError, match="would overwrite the scan") as caught:
         predict(model, scans / "a.nii.gz" if single else scans, scans)
-    assert "another folder" in caught.value.hint
+    assert "another name" in caught.value.hint
     assert (scans / "a.nii.gz").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def classifier(overfitted_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder that classifies, with anna and bert known by heart, and bert tested as well as it goes."""
+    root = copy_of(overfitted_once / "work", tmp_path_factory.mktemp("classifier")).root
+    table = write_labels(root, {"anna": "sick", "bert": "well"})
+    labels = LabelTable(("sick", "well"), {"anna-image": 0, "bert-image": 1}, {})
+    store = VoxelStore(root / "prepared")
+    cases = list(store.cases.values())
+    config = classification_config(table, steps=40, contrast_augmentation=0.0, learning_rate=1e-2)
+    task = ClassificationTask(config, store, People(cases, [], cases), labels, root, torch.device("cpu"))
+    network = create_network("conv_tiny", 2, task="classification", image_size=16)
+    train(network, task, config, root, "", torch.device("cpu"), silent)
+    facts = {"task": "classification", "network": "conv_tiny", "num_classes": 2, "patch_size": 16}
+    facts |= {"classes": [{"name": "sick"}, {"name": "well"}], "volume_input": "resize"}
+    prepared = json.loads((overfitted_once / "work/finetuning/overfitted/model.json").read_text())["prepare"]
+    write_model(root / "model", network, {**facts, "prepare": prepared})
+    task.predict(network, lambda done: None)
+    return root
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def test_a_classifier_writes_a_row_a_scan_with_the_probability_of_each_class(
+    classifier: Path, anna: Path, overfitted_once: Path, tmp_path: Path
+) -> None:
+    scans = tmp_path / "scans"
+    for subject in ("anna", "bert"):
+        scans.mkdir(exist_ok=True)
+        shutil.copy(overfitted_once / f"scans/{subject}/image.nii.gz", scans / f"{subject}.nii.gz")
+    (scans / "broken.nii.gz").write_bytes(anna.read_bytes()[:-200])
+    result = predict(classifier / "model", scans, tmp_path / "out/classes.csv")
+    assert (result.predicted, [Path(item.file).name for item in result.left_out]) == (2, ["broken.nii.gz"])
+    rows = rows_of(tmp_path / "out/classes.csv")
+    assert list(rows[0]) == ["image", "probability_sick", "probability_well", "predicted"]
+    assert {Path(row["image"]).stem.split(".")[0]: row["predicted"] for row in rows} == {"anna": "sick", "bert": "well"}
+    for row in rows:
+        assert float(row["probability_sick"]) + float(row["probability_well"]) == pytest.approx(1)
+    # What the run itself said of the same scans, from its workspace.
+    kept = {row["subject"]: row["probability_sick"] for row in rows_of(classifier / "predictions.csv")}
+    for row in rows:
+        assert float(row["probability_sick"]) == pytest.approx(float(kept[Path(row["image"]).name.split(".")[0]]))
+
+
+def test_probabilities_never_take_the_place_of_a_scan_or_a_folder(
+    classifier: Path, anna: Path, overfitted_once: Path, tmp_path: Path
+) -> None:
+    shutil.copy(anna, tmp_path / "a.nii.gz")
+    before = (tmp_path / "a.nii.gz").read_bytes()
+    with pytest.raises(InputError, match="would overwrite the scan"):
+        predict(classifier / "model", tmp_path / "a.nii.gz", tmp_path / "a.nii.gz")
+    assert (tmp_path / "a.nii.gz").read_bytes() == before
+    with pytest.raises(InputError, match="is a folder, and class probabilities go to a CSV file"):
+        predict(classifier / "model", tmp_path / "a.nii.gz", tmp_path)
+    with pytest.raises(InputError, match="is a file, and label maps go to a folder"):
+        predict(overfitted_once / "work/finetuning/overfitted", anna, tmp_path / "a.nii.gz")

@@ -37,7 +37,9 @@ VERBS: dict[str, Verb] = {
     "embed": Verb("embed", "embed", "Slices and texts -> 2D features."),
     "pretrain": Verb("pretrain", "pretrain", "Features and volumes -> a 3D encoder."),
     "finetune": Verb("finetune", "finetune", "An encoder and labels -> a model."),
-    "predict": Verb("predict", "predict", "A model and scans -> label maps on the scans' own grid."),
+    "predict": Verb(
+        "predict", "predict", "A model and scans -> label maps on their own grids, or class probabilities."
+    ),
     "evaluate": Verb("evaluate", "evaluate", "Predictions -> scores and comparisons with statistics."),
     "probe": Verb("probe", "probe", "Linear read-out of frozen encoders, against random ones."),
     "localize": Verb("localize", "localize", "Finds where slices lie in the volume of an unseen person."),

@@ -1,4 +1,4 @@
-"""``predict``: a model and scans -> label maps."""
+"""``predict``: a model and scans -> label maps, or class probabilities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .stages import left_out_line
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that `finetune` left.")],
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="A scan, a DICOM folder, or a folder of scans.")],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder for the label maps.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder for label maps, or a CSV file for classes.")],
     config: ConfigFile = None,
     overrides: Overrides = None,
     device: Device = None,
@@ -25,7 +25,7 @@ def predict(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> Reply:
-    """Predicts a label map for every scan, on the scan's own grid."""
+    """Predicts every scan: a label map on the scan's own grid, or the probability of each class in a CSV file."""
     no_settings("predict", overrides)
     if dry_run:
         result = {"dry_run": True, "model": str(model), "input": str(source), "output": str(output)}

@@ -1,4 +1,4 @@
-"""Predicting: a fine-tuned model and any scan -> a label map on the scan's own grid."""
+"""Predicting: a fine-tuned model and any scan -> a label map on the scan's own grid, or class probabilities."""
 
 from __future__ import annotations
 

@@ -76,3 +76,33 @@ def test_chunks_are_refused_where_layers_normalise_over_the_batch(toy: Toy) -> N
     with pytest.raises(ConfigError, match="normalises over the batch"):
         build_objective(config, pool, Normalised())
     assert build_objective(config.model_copy(update={"micro_batch": 4}), pool, Normalised()).objective is not None
+
+
+@pytest.mark.slow
+def test_4096_pairs_of_32_volumes_take_the_memory_of_a_few_volumes_and_their_pairs_and_give_the_same_gradient(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from med3dinsight.training.memory import StorageMeter
+
+    monkeypatch.setattr("learned_workspace.CROP", 40)
+    work = toy.ready("anna", "bert")
+    config = resolve(pretrain_config(batch_volumes=32, slices_per_volume=128, precision="fp32", psat_width=32))
+    pool = load_pool(config, work, VoxelStore(work.prepared), True)
+    objective = build_objective(config, pool).objective
+    assert isinstance(objective, nn.Module)
+    inputs = objective.draw(pool, 0)
+    found: list[tuple[int, dict[str, torch.Tensor]]] = []
+    for chunk in (None, 2):
+        objective.zero_grad()
+        with StorageMeter() as meter:
+            backward(objective, inputs, chunk, 5, contextlib.nullcontext)
+        gradients = {name: value.grad.clone() for name, value in objective.named_parameters() if value.grad is not None}
+        found.append((meter.peak, gradients))
+    (whole_peak, whole), (cut_peak, cut) = found
+    # What 4096 x 4096 similarities take is the loss's own, however the volumes are encoded.
+    with StorageMeter() as meter:
+        represented = {name: torch.rand(32, 128, 8, requires_grad=True) for name in ("image", "text")}
+        objective.loss(represented, inputs).total.backward()
+    assert cut_peak - meter.peak < (whole_peak - meter.peak) / 5
+    difference = torch.cat([(cut[name] - value).flatten() for name, value in whole.items()])
+    assert difference.norm() < 1e-5 * torch.cat([value.flatten() for value in whole.values()]).norm()

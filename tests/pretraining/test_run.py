@@ -271,10 +271,15 @@ def test_a_crop_that_does_not_fit_the_encoder_is_refused_with_sizes_that_do(
 
 
 def test_texts_and_towers_that_are_not_embedded_are_refused_with_the_verb_to_run(work: Workspace) -> None:
-    for changes, verb in (({"captioner": "template"}, "embed --captioner template"), ({"towers": "clip"}, "embed")):
+    for changes, verb in (
+        ({"captioner": "template"}, "embed --towers toy --captioner template"),
+        ({"towers": "minilm-lite"}, "embed --towers minilm-lite --captioner tissue"),
+    ):
         with pytest.raises(WorkspaceError, match="is not complete") as caught:
             run(config(**changes), work)
         assert verb in caught.value.hint
+    with pytest.raises(ConfigError, match="no towers called clip"):
+        run(config(towers="clip"), work)
 
 
 def test_the_voxels_of_a_person_held_out_under_another_name_are_refused(toy: Toy) -> None:
@@ -303,7 +308,7 @@ def test_features_of_other_volumes_or_texts_than_there_are_now_are_refused(toy: 
     toy.prepare()
     with pytest.raises(WorkspaceError, match="features/toy/tissue was made from prepared as it was before") as caught:
         run(config(), work)
-    assert "embed --captioner tissue` again" in caught.value.hint
+    assert "embed --towers toy --captioner tissue` again" in caught.value.hint
     toy.caption(text=lambda ref: f"plane={int(ref.plane)} at=0.5")
     with pytest.raises(WorkspaceError, match="was made from"):
         run(config(), work)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoders.registry import check_name
 from ..records import Case
+from ..towers.registry import check_name as check_towers
 from ..types import Progress, silent
 from ..workspace import Workspace
 from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
@@ -105,7 +106,10 @@ def _inputs(config: PretrainConfig, workspace: Workspace) -> tuple[dict[str, str
     if not find_method(config.method).features:
         return inputs, None
     features = f"features/{config.towers}/{config.captioner}"
-    embedded = workspace.require_current(workspace.root / features, f"embed --captioner {config.captioner}")
+    if not (workspace.root / features).exists():
+        check_towers(config.towers)
+    verb = f"embed --towers {config.towers} --captioner {config.captioner}"
+    embedded = workspace.require_current(workspace.root / features, verb)
     return {**inputs, features: embedded.fingerprint}, list(embedded.config["held_out"])
 
 

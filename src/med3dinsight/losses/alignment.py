@@ -32,7 +32,7 @@ class AlignmentSettings:
         regularization: Weight of the plan's entropy, in units of the largest cost.
         mass: Share of all mass that is moved, in (0, 1]. At 0.95 a batch needs 20 pairs before a whole one can be
             left out. ``ot`` moves all of it whatever stands here.
-        iterations: Of the transport solver.
+        iterations: Of the transport solver, with the unrolled gradient; none for the optimum and the implicit one.
         temperature: Where the contrastive losses start; SigLIP's own start is 0.1.
         learn_temperature: Whether infonce learns it. ``sigmoid`` always learns temperature and bias.
     """
@@ -41,7 +41,7 @@ class AlignmentSettings:
     metric: str = "euclidean"
     regularization: float | int = 0.03
     mass: float | int = 0.95
-    iterations: int = 200
+    iterations: int | None = 200
     temperature: float | int = 0.07
     learn_temperature: bool = False
 

@@ -9,47 +9,55 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from .precision import full_precision, without_autocast
+from .transport_optimum import optimal_log_plan
 
 
 def log_transport_plan(
-    cost: Float[Tensor, "*batch n m"], *, regularization: float | int = 0.03, iterations: int = 200
+    cost: Float[Tensor, "*batch n m"], *, regularization: float | int = 0.03, iterations: int | None = None
 ) -> Float[Tensor, "*batch n m"]:
-    r"""Logarithm of the balanced transport plan, by Sinkhorn's iteration of logarithms.
+    r"""Logarithm of the balanced transport plan, by the optimum or by Sinkhorn's iteration of logarithms.
 
     .. math:: \arg\min \; \langle \pi, C \rangle + \epsilon \sum \pi \log \pi \quad
         \text{with} \quad \pi 1 = 1/n, \; \pi^T 1 = 1/m
 
-    (Cuturi 2013). The columns are exact, the rows as near as the iterations brought them. The gradient is the
-    unrolled one.
+    (Cuturi 2013). Without a number of iterations the plan is the optimum, in float64 inside, and the gradient the
+    implicit one (see `transport_optimum`). With one, the columns are exact, the rows as near as the iterations brought
+    them, and the gradient is the unrolled one.
 
     Args:
         cost: Costs of any scale and sign; float64 stays, all else is computed in float32, under autocast too.
         regularization: :math:`\epsilon` > 0, in the unit of the cost.
-        iterations: How often both potentials are renewed, at least 1.
+        iterations: How often both potentials are renewed; none for the optimum.
 
     Raises:
         ConfigError: A setting is out of its range.
     """
     check_transport(regularization, iterations)
+    if not cost.numel():
+        return full_precision(cost)
     n, m = cost.shape[-2:]
     with without_autocast(cost):
         scaled = full_precision(cost) / -regularization
-        log_v = scaled.new_zeros(*scaled.shape[:-2], 1, m)
+        if iterations is None:
+            return optimal_log_plan(scaled.reshape(-1, n, m), 1).to(scaled.dtype).reshape(cost.shape)
+        # Logarithms of 1e6 have two digits after the point in float32.
+        wide = scaled.double()
+        log_v = wide.new_zeros(*wide.shape[:-2], 1, m)
         for _ in range(iterations):
-            log_u = -math.log(n) - (scaled + log_v).logsumexp(-1, keepdim=True)
-            log_v = -math.log(m) - (scaled + log_u).logsumexp(-2, keepdim=True)
-        return scaled + log_u + log_v
+            log_u = -math.log(n) - (wide + log_v).logsumexp(-1, keepdim=True)
+            log_v = -math.log(m) - (wide + log_u).logsumexp(-2, keepdim=True)
+        return (wide + log_u + log_v).to(scaled.dtype)
 
 
 def transport_plan(
-    cost: Float[Tensor, "*batch n m"], *, regularization: float | int = 0.03, iterations: int = 200
+    cost: Float[Tensor, "*batch n m"], *, regularization: float | int = 0.03, iterations: int | None = None
 ) -> Float[Tensor, "*batch n m"]:
     """The balanced transport plan of each cost matrix; see `log_transport_plan`.
 
     Args:
         cost: Costs of any scale and sign.
         regularization: Weight of the entropy, in the unit of the cost.
-        iterations: How often both potentials are renewed.
+        iterations: How often both potentials are renewed; none for the optimum.
 
     Returns:
         Plans whose columns sum to 1/m, and rows to 1/n as far as it has converged.
@@ -59,18 +67,18 @@ def transport_plan(
 
     Example:
         >>> import torch
-        >>> transport_plan(torch.eye(2) * -9).tolist()
+        >>> transport_plan(torch.eye(2) * -4).round(decimals=5).tolist()
         [[0.5, 0.0], [0.0, 0.5]]
     """
     return log_transport_plan(cost, regularization=regularization, iterations=iterations).exp()
 
 
-def check_transport(regularization: float | int, iterations: int, mass: float | int = 1) -> None:
+def check_transport(regularization: float | int, iterations: int | None, mass: float | int = 1) -> None:
     """Refuses settings of a transport problem that have no solution or no meaning.
 
     Args:
         regularization: Positive and finite.
-        iterations: At least 1.
+        iterations: At least 1, or none for the optimum.
         mass: In (0, 1].
 
     Raises:
@@ -80,5 +88,5 @@ def check_transport(regularization: float | int, iterations: int, mass: float | 
         raise ConfigError(f"a mass of {mass} cannot be transported", "choose a share in (0, 1]")
     if not 0 < regularization < math.inf:
         raise ConfigError(f"a regularization of {regularization} is out of range", "choose a positive number")
-    if iterations < 1:
+    if iterations is not None and iterations < 1:
         raise ConfigError(f"{iterations} iterations solve nothing", "choose at least 1; 200 is usual")

@@ -20,8 +20,9 @@ class GroundCost(nn.Module):
 
     ``euclidean``: M = I. ``diagonal``: :math:`M = diag(w)^2`. ``psd``: :math:`M = L^T L`, a Mahalanobis metric that is
     positive semi-definite whatever L is (the intended metric, from m-LTM, ICLR 2024). Both learned ones start as M = I.
-    The gradient flows through the maximum, so the scale of M has none and cannot run away. Where x = y the
-    distance has no derivative; it is taken as 0.
+    The gradient flows through the maximum, so the scale of M has none and cannot run away; in turn the two vectors that
+    lie furthest apart are pushed for the sake of all others. Where x = y the distance has no derivative; it is
+    taken as 0.
 
     Departs from the authors' code in ``diagonal``: that reads the diagonal of a free matrix, whose entries may
     become negative; here they are squares.

@@ -22,6 +22,7 @@ from :math:`u = v = 1,\; \lambda = s / \sum K`. Its iterates are those of the ma
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -30,6 +31,7 @@ from torch import Tensor
 
 from .balanced_transport import check_transport, log_transport_plan
 from .precision import full_precision, without_autocast
+from .transport_optimum import optimal_log_plan
 
 #: Beyond this range of C/ε the factors leave fp32, and the iteration goes by logarithms in float64.
 SCALING_RANGE = 40.0
@@ -42,34 +44,43 @@ def log_partial_transport_plan(
     *,
     mass: float | int = 0.95,
     regularization: float | int = 0.03,
-    iterations: int = 200,
+    iterations: int | None = None,
 ) -> Float[Tensor, "*batch n m"]:
     r"""Logarithm of the partial transport plan: finite where the plan itself is 0 in floating point.
 
-    The gradient is the unrolled one, of exactly so many iterations. At ``mass`` 1 this is the balanced problem,
-    and Sinkhorn's iteration solves it: the clamped one creeps there.
+    Without a number of iterations the plan is the optimum, in float64 inside, and the gradient the implicit one (see
+    `transport_optimum`). With one, exactly so many of the above are done and the gradient is the unrolled one: the
+    same cost for every batch. 200 are usual in training; where ε is small they may be far from the optimum. At
+    ``mass`` 1 this is the balanced problem, and Sinkhorn's iteration takes the place of the clamped one, which creeps
+    there.
 
     Args:
         cost: Costs of any scale and sign; float64 stays, all else is computed in float32, under autocast too.
         mass: s in (0, 1], the share of all mass that is moved.
         regularization: :math:`\epsilon` > 0, in the unit of the cost.
-        iterations: How often the two vectors and the number are renewed.
+        iterations: How often the two vectors and the number are renewed; none for the optimum.
 
     Raises:
         ConfigError: A setting is out of its range.
     """
     check_transport(regularization, iterations, mass)
+    if not cost.numel():
+        return full_precision(cost)
     if mass > WHOLE:
         return log_transport_plan(cost, regularization=regularization, iterations=iterations)
     with without_autocast(cost):
         scaled = full_precision(cost).reshape(-1, *cost.shape[-2:]) / -regularization
         # The least cost at 0: a shift of all costs changes nothing but the factor of the mass.
         scaled = scaled - scaled.detach().amax((1, 2), keepdim=True)
-        if scaled.detach().amin() >= -SCALING_RANGE:
-            log_plan = _by_factors(scaled, mass, iterations)
+        by_factors = bool(scaled.detach().amin() >= -SCALING_RANGE)
+        if iterations is None:
+            plain = functools.partial(_by_factors, mass) if by_factors else None
+            log_plan = optimal_log_plan(scaled, mass, plain)
         else:
-            log_plan = _by_logarithms(scaled.double(), mass, iterations).to(scaled.dtype)
-        return log_plan.reshape(cost.shape)
+            wide = scaled if by_factors else scaled.double()
+            log_u, log_v, log_factor = (_by_factors if by_factors else _by_logarithms)(mass, wide, iterations)
+            log_plan = wide + log_u + log_v + log_factor
+        return log_plan.to(scaled.dtype).reshape(cost.shape)
 
 
 def partial_transport_plan(
@@ -77,7 +88,7 @@ def partial_transport_plan(
     *,
     mass: float | int = 0.95,
     regularization: float | int = 0.03,
-    iterations: int = 200,
+    iterations: int | None = None,
 ) -> Float[Tensor, "*batch n m"]:
     """The partial transport plan of each cost matrix; see `log_partial_transport_plan`.
 
@@ -85,7 +96,7 @@ def partial_transport_plan(
         cost: Costs of any scale and sign.
         mass: Share of all mass that is moved, in (0, 1].
         regularization: Weight of the entropy, in the unit of the cost.
-        iterations: How often the factors are renewed.
+        iterations: How often the factors are renewed; none for the optimum.
 
     Returns:
         Plans that sum to ``mass``, rows to at most 1/n and columns to at most 1/m.
@@ -101,20 +112,22 @@ def partial_transport_plan(
     return log_partial_transport_plan(cost, mass=mass, regularization=regularization, iterations=iterations).exp()
 
 
-def _by_factors(scaled: Tensor, mass: float | int, iterations: int) -> Tensor:
+def _by_factors(mass: float | int, scaled: Tensor, iterations: int) -> tuple[Tensor, Tensor, Tensor]:
     n, m = scaled.shape[1:]
     kernel = scaled.exp()
-    u, v = kernel.new_ones(len(kernel), n, 1), kernel.new_ones(len(kernel), m, 1)
+    # Row vectors times contiguous matrices, both ways: batched products are twice as fast so.
+    turned = kernel.mT.contiguous()
+    u, v = kernel.new_ones(len(kernel), 1, n), kernel.new_ones(len(kernel), 1, m)
     factor = mass / kernel.sum((1, 2))[:, None, None]
     for _ in range(iterations):
-        u = (1 / (n * factor * torch.bmm(kernel, v))).clamp(max=1)
-        columns = torch.bmm(kernel.mT, u)
+        u = (1 / (n * factor * torch.bmm(v, turned))).clamp(max=1)
+        columns = torch.bmm(u, kernel)
         v = (1 / (m * factor * columns)).clamp(max=1)
-        factor = mass / torch.bmm(columns.mT, v)
-    return scaled + u.log() + v.log().mT + factor.log()
+        factor = mass / torch.bmm(v, columns.mT)
+    return u.log().mT, v.log(), factor.log()
 
 
-def _by_logarithms(scaled: Tensor, mass: float | int, iterations: int) -> Tensor:
+def _by_logarithms(mass: float | int, scaled: Tensor, iterations: int) -> tuple[Tensor, Tensor, Tensor]:
     n, m = scaled.shape[1:]
     log_u, log_v = scaled.new_zeros(len(scaled), n, 1), scaled.new_zeros(len(scaled), 1, m)
     log_factor = math.log(mass) - scaled.logsumexp((1, 2), keepdim=True)
@@ -123,4 +136,4 @@ def _by_logarithms(scaled: Tensor, mass: float | int, iterations: int) -> Tensor
         columns = (scaled + log_u).logsumexp(1, keepdim=True)
         log_v = (-math.log(m) - log_factor - columns).clamp(max=0)
         log_factor = math.log(mass) - (columns + log_v).logsumexp(2, keepdim=True)
-    return scaled + log_u + log_v + log_factor
+    return log_u, log_v, log_factor

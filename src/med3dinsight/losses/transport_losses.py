@@ -69,7 +69,7 @@ def entropic_objective(
     *,
     mass: float | int = 0.95,
     regularization: float | int = 0.03,
-    iterations: int = 200,
+    iterations: int | None = None,
 ) -> Float[Tensor, "*batch"]:
     r"""The least value of :math:`\langle \pi, C \rangle + \epsilon \sum \pi \log \pi`, with its envelope gradient.
 
@@ -80,7 +80,7 @@ def entropic_objective(
         cost: The costs with their graph.
         mass: Share of all mass that is moved, in (0, 1].
         regularization: :math:`\epsilon` > 0.
-        iterations: Of the solver.
+        iterations: Of the solver; none for the optimum.
 
     Raises:
         ConfigError: A setting is out of its range.

@@ -18,6 +18,7 @@ SMALL = [
     ("vit2d_adapted_tiny", 32, 8),
     ("swin_vit_tiny", 32, 16),
     ("swin_unetr_tiny", 64, 32),
+    ("nnformer_tiny", 32, 16),
 ]
 
 

@@ -26,7 +26,7 @@ def test_the_listed_number_of_parameters_and_tokens_is_that_of_the_network(name:
 
 @pytest.mark.parametrize(
     ("name", "published"),
-    [("vit", 88.59e6), ("unetr", 88.59e6), ("swin_vit", 38.80e6), ("swin_unetr", 8.06e6)],
+    [("vit", 88.59e6), ("unetr", 88.59e6), ("swin_vit", 38.80e6), ("swin_unetr", 8.06e6), ("nnformer", 29.84e6)],
 )
 def test_the_full_size_is_the_published_one(name: str, published: float) -> None:
     assert ENCODERS[name].parameters == pytest.approx(published, rel=1e-3)

@@ -7,6 +7,7 @@ from monai.networks.nets.swin_unetr import SwinTransformer
 from torch import Tensor, nn
 
 from med3dinsight.encoders import create_encoder
+from med3dinsight.encoders.published.swin import from_published, twin_excess
 from med3dinsight.encoders.swin import PatchMerging, SwinEncoder
 from med3dinsight.encoders.window_attention import relative_position_index
 from med3dinsight.errors import ConfigError
@@ -68,7 +69,7 @@ def test_the_full_sizes_have_monais_keys_and_shapes(name: str, width: int, patch
 def test_tokens_are_the_chosen_map_in_c_order() -> None:
     encoder = create_encoder("swin_unetr_tiny")
     for token_map, width in enumerate(encoder.widths):
-        chosen = SwinEncoder(1, 12, (2, 2, 2, 2), (1, 2, 4, 8), patch_size=2, window=4, token_map=token_map)
+        chosen = SwinEncoder(1, 8, (2, 2, 2, 2), (1, 2, 4, 8), patch_size=2, window=4, token_map=token_map)
         encoded = chosen(torch.rand(1, 1, 32, 48, 64))
         assert encoded.tokens.shape[2] == width == chosen.embed_dim
         assert torch.equal(encoded.tokens.transpose(1, 2).unflatten(2, encoded.grid), encoded.pyramid[token_map])
@@ -97,6 +98,33 @@ def test_merging_before_1_5_reads_two_neighbours_twice_and_two_never() -> None:
     # A corner's number is 4x + 2y + z.
     assert corners["mended"] == [0, 4, 2, 1, 6, 5, 3, 7]
     assert corners["before_1_5"] == [0, 4, 2, 1, 5, 2, 1, 7]
+
+
+def test_published_keys_lose_their_prefixes_and_old_names() -> None:
+    encoder = create_encoder("swin_vit_tiny")
+    state = encoder.state_dict()
+    old = {f"module.{key.replace('mlp.linear', 'mlp.fc')}": value for key, value in state.items()}
+    whole = {f"swinViT.{key}": value for key, value in state.items()}
+    whole |= {"encoder1.layer.conv1.conv.weight": torch.zeros(1), "out.conv.conv.bias": torch.zeros(1)}
+    for published in (state, old, whole):
+        encoder.load_state_dict(from_published(published), strict=True)
+
+
+@pytest.mark.parametrize("merging", ["mended", "before_1_5"])
+def test_what_training_adds_to_places_that_saw_the_same_neighbour_is_alike(merging: str) -> None:
+    torch.manual_seed(0)
+    layer = PatchMerging(6, merging)
+    merged = layer(torch.randn(1, 6, 6, 6, 6))
+    (merged * torch.randn_like(merged)).sum().backward()
+
+    def excess(weight: Tensor) -> float:
+        prefix = "layers1.0.downsample."
+        return twin_excess({f"{prefix}norm.weight": layer.norm.weight.data, f"{prefix}reduction.weight": weight})
+
+    begun, added = layer.reduction.weight.data, layer.reduction.weight.grad
+    assert excess(begun) < 0.1
+    assert excess(added) > 0.5 if merging == "before_1_5" else excess(added) < 0.1
+    assert twin_excess({"patch_embed.proj.weight": torch.zeros(1)}) is None
 
 
 def test_an_unknown_merging_is_answered_with_the_nearest_one() -> None:

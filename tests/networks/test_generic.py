@@ -11,7 +11,7 @@ from med3dinsight.networks import NETWORKS, create_network, list_networks
 from med3dinsight.networks.pyramid_segmenter import PyramidSegmenter
 from med3dinsight.networks.token_classifier import TokenClassifier
 
-TINY = ["conv_tiny", "vit_tiny", "unetr_tiny", "primus_tiny"]
+TINY = ["conv_tiny", "vit_tiny", "unetr_tiny", "primus_tiny", "swin_vit_tiny"]
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -8,7 +8,15 @@ from med3dinsight.encoders.weights import load_weights, weights_bytes
 from med3dinsight.errors import ConfigError
 from med3dinsight.networks import NETWORKS, create_network, list_networks
 
-SMALL = [("conv_tiny", 24), ("vit_tiny", 16), ("unetr_tiny", 32), ("setr_tiny", 16), ("primus_tiny", 16)]
+SMALL = [
+    ("conv_tiny", 24),
+    ("vit_tiny", 16),
+    ("unetr_tiny", 32),
+    ("setr_tiny", 16),
+    ("primus_tiny", 16),
+    ("swin_unetr_tiny", 64),
+    ("nnformer_tiny", 32),
+]
 
 
 def count(module: torch.nn.Module) -> int:
@@ -22,8 +30,9 @@ def test_the_listed_number_of_parameters_is_that_of_the_network(name: str) -> No
     assert next(row["parameters"] for row in list_networks() if row["name"] == name) == count(network)
 
 
-def test_unetr_has_the_published_size() -> None:
-    assert NETWORKS["segmentation"]["unetr"].parameters == pytest.approx(93.03e6, rel=1e-3)
+@pytest.mark.parametrize(("name", "published"), [("unetr", 93.03e6), ("swin_unetr", 62.19e6), ("nnformer", 37.62e6)])
+def test_the_full_size_is_the_published_one(name: str, published: float) -> None:
+    assert NETWORKS["segmentation"][name].parameters == pytest.approx(published, rel=1e-3)
 
 
 @pytest.mark.parametrize(("name", "size"), SMALL)

@@ -17,6 +17,7 @@ from ..errors import ConfigError, suggest
 from ..types import Shape3
 from .encoder import EncoderOutput
 from .window_attention import WindowAttention
+from .window_block import WindowBlock
 
 #: Which of the 2³ neighbours are joined, in which order.
 _CORNERS: dict[str, tuple[Shape3, ...]] = {
@@ -47,49 +48,6 @@ class PatchEmbedding(nn.Module):
         patches = volume.view(b, i, x // p, p, y // p, p, z // p, p).permute(0, 2, 4, 6, 1, 3, 5, 7)
         # A matrix product: as a convolution without overlap it is several times slower on a CPU.
         return F.linear(patches.flatten(4), self.proj.weight.flatten(1), self.proj.bias)
-
-
-class FeedForward(nn.Module):
-    """Two linear layers around a GELU.
-
-    Args:
-        dim: Channels.
-        hidden: Channels between the layers.
-    """
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.linear1 = nn.Linear(dim, hidden)
-        self.linear2 = nn.Linear(hidden, dim)
-
-    def forward(self, features: Float[Tensor, "*grid c"]) -> Float[Tensor, "*grid c"]:
-        """Returns features of the same shape."""
-        return self.linear2(F.gelu(self.linear1(features)))
-
-
-class SwinBlock(nn.Module):
-    """Window attention and feed-forward, each behind a norm and around an identity.
-
-    Args:
-        dim: Channels.
-        num_heads: Attention heads.
-        window: Edge of a window in tokens.
-        shifted: Windows are shifted by half their edge.
-        mlp_ratio: Width of the feed-forward layers relative to ``dim``.
-    """
-
-    def __init__(self, dim: int, num_heads: int, window: int, shifted: bool, mlp_ratio: float = 4.0) -> None:
-        super().__init__()
-        self.shifted = shifted
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, num_heads, (window, window, window))
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = FeedForward(dim, int(dim * mlp_ratio))
-
-    def forward(self, features: Float[Tensor, "b x y z c"]) -> Float[Tensor, "b x y z c"]:
-        """Returns features of the same shape."""
-        features = features + self.attn(self.norm1(features), self.shifted)
-        return features + self.mlp(self.norm2(features))
 
 
 class PatchMerging(nn.Module):
@@ -128,7 +86,9 @@ class SwinStage(nn.Module):
 
     def __init__(self, dim: int, depth: int, num_heads: int, window: int, merging: str) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(SwinBlock(dim, num_heads, window, number % 2 == 1) for number in range(depth))
+        self.blocks = nn.ModuleList(
+            WindowBlock(dim, WindowAttention(dim, num_heads, (window,) * 3), number % 2 == 1) for number in range(depth)
+        )
         self.downsample = PatchMerging(dim, merging)
 
     def forward(self, features: Float[Tensor, "b x y z c"]) -> Float[Tensor, "b u v w d"]:

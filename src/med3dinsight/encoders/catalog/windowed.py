@@ -9,6 +9,7 @@ from .entry import EncoderEntry
 if TYPE_CHECKING:
     from torch import nn
 
+_NNFORMER = "ours, after Zhou et al. 2023"
 _SWIN = "ours, equal to MONAI 1.6; Hatamizadeh et al. 2022"
 
 
@@ -36,12 +37,28 @@ def _swin_unetr(image_size: int, in_channels: int) -> nn.Module:
 def _swin_unetr_tiny(image_size: int, in_channels: int) -> nn.Module:
     from ..swin import SwinEncoder
 
-    return SwinEncoder(in_channels, 12, (2, 2, 2, 2), (1, 2, 4, 8), patch_size=2, window=4, token_map=4)
+    return SwinEncoder(in_channels, 8, (2, 2, 2, 2), (1, 2, 4, 8), patch_size=2, window=4, token_map=4)
+
+
+def _nnformer(image_size: int, in_channels: int) -> nn.Module:
+    from ..nnformer import NNFormerEncoder
+
+    return NNFormerEncoder(in_channels)
+
+
+def _nnformer_tiny(image_size: int, in_channels: int) -> nn.Module:
+    from ..nnformer import NNFormerEncoder
+
+    return NNFormerEncoder(in_channels, 16, num_heads=(1, 2, 4, 8), windows=(4, 4, 4, 4), patch_size=2, drop_path=0.0)
 
 
 WINDOWED: dict[str, EncoderEntry] = {
     "swin_vit": EncoderEntry(_swin_vit, 38_802_162, "64 x 768", "windowed transformer", _SWIN),
     "swin_vit_tiny": EncoderEntry(_swin_vit_tiny, 495_914, "512 x 192", "windowed transformer", "ours, small"),
     "swin_unetr": EncoderEntry(_swin_unetr, 8_062_002, "64 x 768", "windowed transformer", _SWIN),
-    "swin_unetr_tiny": EncoderEntry(_swin_unetr_tiny, 507_558, "64 x 192", "windowed transformer", "ours, small"),
+    "swin_unetr_tiny": EncoderEntry(_swin_unetr_tiny, 233_002, "64 x 128", "windowed transformer", "ours, small"),
+    "nnformer": EncoderEntry(_nnformer, 29_835_846, "64 x 768", "windowed transformer", _NNFORMER),
+    "nnformer_tiny": EncoderEntry(
+        _nnformer_tiny, 842_458, "512 x 128", "windowed transformer", "ours, a small nnFormer"
+    ),
 }

@@ -9,6 +9,7 @@ from ...encoders.registry import create_encoder
 from .convolutional import CONVOLUTIONAL
 from .entry import NetworkEntry
 from .segmentation_baselines import SEGMENTATION_BASELINES
+from .windowed import WINDOWED
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,5 +86,6 @@ SEGMENTATION: dict[str, NetworkEntry] = {
     "primus_m": NetworkEntry(_primus("primus_m"), 149_145_126, "transformer", _PRIMUS, "primus_m"),
     "primus_tiny": NetworkEntry(_primus("primus_tiny"), 941_182, "transformer", "ours, a small Primus", "primus_tiny"),
     **CONVOLUTIONAL,
+    **WINDOWED,
     **SEGMENTATION_BASELINES,
 }

@@ -35,9 +35,9 @@ def test_tokens_lie_on_the_grid_in_c_order_and_maps_go_from_fine_to_coarse(name:
 @pytest.mark.parametrize(("name", "size", "patch"), SMALL)
 def test_every_parameter_gets_a_gradient(name: str, size: int, patch: int) -> None:
     encoder = create_encoder(name, image_size=size)
-    tokens = encoder(torch.rand(1, 1, size, size, size)).tokens
+    encoded = encoder(torch.rand(1, 1, size, size, size))
     # Not their squares, whose sum is the same for all tokens that end in a norm.
-    (tokens * torch.randn_like(tokens)).sum().backward()
+    sum((each * torch.randn_like(each)).sum() for each in (encoded.tokens, *encoded.pyramid)).backward()
     learning = {key: value for key, value in encoder.named_parameters() if value.requires_grad}
     assert not [key for key, value in learning.items() if value.grad is None or not value.grad.abs().sum() > 0]
 
@@ -57,7 +57,9 @@ def test_a_token_looks_most_at_the_part_of_the_volume_where_it_lies(name: str, s
         (slope,) = torch.autograd.grad(encoded.tokens[0, token, 0], volume, retain_graph=True)
         weight = slope[0, 0].square()
         centre = (weight.unsqueeze(-1) * places).sum((0, 1, 2)) / weight.sum()
-        assert (centre - positions[token]).abs().max() < (0.6 if name == "conv_tiny" else 0.5) * patch / size
+        assert (centre - positions[token]).abs().max() < (
+            0.6 if name in ("conv_tiny", "nnformer_tiny") else 0.5
+        ) * patch / size
 
 
 def test_token_positions_are_the_centres_of_the_patches() -> None:

@@ -41,3 +41,12 @@ def test_training_leaves_branches_out_and_evaluation_does_not() -> None:
         assert not torch.equal(encoder(volume).tokens, encoder(volume).tokens)
         encoder.eval()
         assert torch.equal(encoder(volume).tokens, encoder(volume).tokens)
+
+
+def test_parameters_that_tokens_do_not_read_are_named() -> None:
+    encoder = create_encoder("nnformer_tiny")
+    tokens = encoder(torch.rand(1, 1, 32, 32, 32)).tokens
+    (tokens * torch.randn_like(tokens)).sum().backward()
+    without = {name for name, value in encoder.named_parameters() if value.grad is None}
+    assert without == {name for name, _ in encoder.named_parameters() if name.startswith(encoder.unread_by_tokens)}
+    assert len(without) == 6

@@ -136,6 +136,10 @@ class NNFormerEncoder(nn.Module):
         drop_path: Share of samples for which training leaves out a branch of the last block; from 0 at the first
             block it grows evenly.
         relative_index: "correct", or "reference" for weights that were trained with the authors' code.
+
+    Attributes:
+        unread_by_tokens: Prefixes of the parameters that shape the pyramid's other maps only, and get no gradient from
+            tokens alone.
     """
 
     def __init__(
@@ -152,6 +156,7 @@ class NNFormerEncoder(nn.Module):
         super().__init__()
         self.widths = tuple(width * 2**level for level in range(len(depths)))
         self.embed_dim = self.widths[-1]
+        self.unread_by_tokens = tuple(f"norms.{level}." for level in range(len(depths) - 1))
         self.patch_size, self.num_heads, self.windows = patch_size, tuple(num_heads), tuple(windows)
         self.drop_path, self.relative_index = drop_path, relative_index
         self.patch_embed = ConvolutionalEmbedding(in_channels, width, patch_size)

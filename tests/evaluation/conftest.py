@@ -14,6 +14,7 @@ from med3dinsight.records import Case
 from med3dinsight.volumes.nifti import write_nifti
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.files import write_json
+from med3dinsight.workspace.probability_table import ProbabilityRow, write_probabilities
 from med3dinsight.workspace.provenance import StageRecord, write_record
 from med3dinsight.workspace.voxel_store import VoxelWriter
 
@@ -96,6 +97,19 @@ class Bench:
             write_nifti(folder / "predictions" / f"{case}.nii.gz", array.astype(np.uint8), affine)
         if finished:
             write_record(folder, StageRecord("finetune", f"fingerprint of {name}", {}, {}, 1.0))
+        return folder
+
+    def add_classifier(self, name: str, predictions: Mapping[str, tuple[str, float]], **facts: Any) -> Path:
+        """Fine-tunes a run that tells AD from NC: ``{case: (true class, probability of AD)}``."""
+        two = {"task": "classification", "num_classes": 2, "classes": [{"name": "AD"}, {"name": "NC"}]}
+        subjects = sorted({self.cases[case].subject for case in predictions})
+        chosen = {**two, "test_cases": list(predictions), "test": subjects, **facts}
+        folder = self.add_run(name, {}, **chosen)
+        rows = [
+            ProbabilityRow(self.cases[case].image, (share, 1 - share), case, self.cases[case].subject, label)
+            for case, (label, share) in predictions.items()
+        ]
+        write_probabilities(folder / "predictions.csv", ("AD", "NC"), rows, of_cases=True)
         return folder
 
     def add_pretraining(self, name: str, subjects: list[str], voxels: list[str]) -> None:

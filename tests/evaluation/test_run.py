@@ -254,11 +254,15 @@ def test_an_unknown_run_is_named_with_the_nearest(study: Any) -> None:
         run(EvaluateConfig(runs=("psat_s1",)), study.workspace)
 
 
-def test_a_classification_run_is_not_scored_here(study: Any) -> None:
-    study.add_run("ad-s0", {}, task="classification")
-    assert "ad" not in scores_of(study)["arms"]
-    with pytest.raises(ConfigError, match="classification"):
-        run(EvaluateConfig(runs=("ad-s0",)), study.workspace)
+def test_runs_of_the_other_task_are_not_scored_and_refused_by_name(study: Any) -> None:
+    study.add_classifier("ad-s0", {"chest": ("AD", 0.9)})
+    document = scores_of(study, EvaluateConfig(task="segmentation"))
+    assert (document["task"], list(document["arms"])) == ("segmentation", ["scratch", "psat"])
+    assert not (study.workspace.evaluation / "classification.json").exists()
+    with pytest.raises(ConfigError, match="run ad-s0 is a model for classification"):
+        run(EvaluateConfig(runs=("ad-s0",), task="segmentation"), study.workspace)
+    with pytest.raises(ConfigError, match="run psat-s0 is a model for segmentation"):
+        run(EvaluateConfig(runs=("psat-s0",), task="classification"), study.workspace)
 
 
 def test_without_runs_it_says_what_to_run(bench: Any) -> None:

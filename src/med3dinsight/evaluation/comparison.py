@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -18,19 +18,22 @@ from .segmentation import ClassValues
 SCRATCH = "scratch"
 
 
+Values = TypeVar("Values")
+
+
 @dataclass
-class Arm:
+class Arm(Generic[Values]):
     """All runs of one arm: the same training with several seeds.
 
     Attributes:
         name: Name of the arm.
         runs: Its runs by ascending seed.
-        scores: ``{seed: {piece: {class: {metric: value or None}}}}``.
+        scores: ``{seed: {piece: values}}``; of a segmentation ``{class: {metric: value or None}}``.
     """
 
     name: str
     runs: list[FinetunedRun] = field(default_factory=list)
-    scores: dict[int, dict[str, ClassValues]] = field(default_factory=dict)
+    scores: dict[int, dict[str, Values]] = field(default_factory=dict)
 
     @property
     def seeds(self) -> list[int]:
@@ -48,22 +51,22 @@ class Arm:
         return sorted({piece for by_piece in self.scores.values() for piece in by_piece})
 
 
-def group_arms(runs: Iterable[FinetunedRun], scores: Mapping[str, dict[str, ClassValues]]) -> list[Arm]:
+def group_arms(runs: Iterable[FinetunedRun], scores: Mapping[str, dict[str, Values]]) -> list[Arm[Values]]:
     """Groups runs into arms, scratch arms first.
 
     Args:
         runs: The runs.
-        scores: ``{run: {piece: {class: {metric: value or None}}}}``.
+        scores: ``{run: {piece: values}}``.
     """
-    arms: dict[str, Arm] = {}
+    arms: dict[str, Arm[Values]] = {}
     for run in sorted(runs, key=lambda run: (run.arm, run.seed)):
-        arm = arms.setdefault(run.arm, Arm(run.arm))
+        arm = arms.setdefault(run.arm, Arm[Values](run.arm))
         arm.runs.append(run)
         arm.scores[run.seed] = scores[run.name]
     return sorted(arms.values(), key=lambda arm: (not arm.is_scratch, arm.name))
 
 
-def arm_row(arm: Arm) -> dict[str, Any]:
+def arm_row(arm: Arm[ClassValues]) -> dict[str, Any]:
     """Returns an arm's entry in scores.json: means over the seeds where a value is defined, and the seeds' values."""
     cases = {piece: {name: _class_row(arm, piece, name) for name in arm.runs[0].class_names} for piece in arm.pieces}
     return {
@@ -75,7 +78,7 @@ def arm_row(arm: Arm) -> dict[str, Any]:
     }
 
 
-def _class_row(arm: Arm, piece: str, name: str) -> dict[str, Any]:
+def _class_row(arm: Arm[ClassValues], piece: str, name: str) -> dict[str, Any]:
     rows = [arm.scores[seed].get(piece, {}).get(name, {}) for seed in arm.seeds]
     by_seed = {metric: [row.get(metric) for row in rows] for metric in METRICS}
     means = {metric: _mean(values) for metric, values in by_seed.items()}
@@ -89,7 +92,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def compare_arms(
-    arms: list[Arm], subject_of: Mapping[str, str], seed: int
+    arms: list[Arm[ClassValues]], subject_of: Mapping[str, str], seed: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Compares every arm with each scratch arm of the same network and classes.
 
@@ -108,28 +111,41 @@ def compare_arms(
         be compared, with the reason.
     """
     rows: list[dict[str, Any]] = []
-    refused: list[dict[str, Any]] = []
-    baselines = [arm for arm in arms if arm.is_scratch]
-    for arm in arms:
-        if arm.is_scratch:
-            continue
-        twins = [base for base in baselines if _kind(base) == _kind(arm)]
-        if not twins:
-            refused.append({"arm": arm.name, "against": None, "reason": "no scratch arm of this network and classes"})
-        for base in twins:
-            for metric in METRICS:
-                row = _compare(arm, base, metric, subject_of, seed)
-                (refused if "reason" in row else rows).append(row)
+    twins, refused = find_twins(arms)
+    for arm, base in twins:
+        for metric in METRICS:
+            row = _compare(arm, base, metric, subject_of, seed)
+            (refused if "reason" in row else rows).append(row)
     for row, adjusted in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
         row["p_adjusted"] = adjusted
     return rows, refused
 
 
-def _kind(arm: Arm) -> tuple[str, tuple[str, ...]]:
+def find_twins(arms: list[Arm[Values]]) -> tuple[list[tuple[Arm[Values], Arm[Values]]], list[dict[str, Any]]]:
+    """Pairs every arm with each scratch arm of the same network and classes.
+
+    Returns:
+        ``[(arm, scratch arm)]``, and the arms that have no twin, with the reason.
+    """
+    pairs: list[tuple[Arm[Values], Arm[Values]]] = []
+    alone: list[dict[str, Any]] = []
+    for arm in arms:
+        if arm.is_scratch:
+            continue
+        twins = [base for base in arms if base.is_scratch and _kind(base) == _kind(arm)]
+        pairs += [(arm, base) for base in twins]
+        if not twins:
+            alone.append({"arm": arm.name, "against": None, "reason": "no scratch arm of this network and classes"})
+    return pairs, alone
+
+
+def _kind(arm: Arm[Any]) -> tuple[str, tuple[str, ...]]:
     return arm.runs[0].network, arm.runs[0].class_names
 
 
-def _compare(arm: Arm, base: Arm, metric: str, subject_of: Mapping[str, str], seed: int) -> dict[str, Any]:
+def _compare(
+    arm: Arm[ClassValues], base: Arm[ClassValues], metric: str, subject_of: Mapping[str, str], seed: int
+) -> dict[str, Any]:
     row: dict[str, Any] = {"arm": arm.name, "against": base.name, "metric": metric}
     seeds = [number for number in arm.seeds if number in base.seeds]
     if not seeds:
@@ -159,7 +175,9 @@ def _compare(arm: Arm, base: Arm, metric: str, subject_of: Mapping[str, str], se
     }
 
 
-def _differences(arm: Arm, base: Arm, metric: str, piece: str, seeds: list[int]) -> list[float] | None:
+def _differences(
+    arm: Arm[ClassValues], base: Arm[ClassValues], metric: str, piece: str, seeds: list[int]
+) -> list[float] | None:
     """Returns ours minus theirs at each seed, averaged over the same classes on both sides; None where undefined.
 
     A class that the truth lacks is undefined for an arm that rightly predicts none of it. Where the other arm does

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,6 @@ from ..workspace import Workspace
 from ..workspace.files import read_json
 from ..workspace.provenance import read_record
 
-TASK = "segmentation"
-
 
 @dataclass(frozen=True)
 class FinetunedRun:
@@ -23,8 +22,10 @@ class FinetunedRun:
         name: Name of its folder.
         folder: The folder.
         fingerprint: Fingerprint of its stage record.
+        task: "segmentation" or "classification".
         arm, seed, init, network: As it was trained; ``init`` is "scratch", a pre-training run, or a file.
-        classes: ``[{"name", "match"}, ...]``; a class's index in a prediction is its place in the list plus 1.
+        classes: Of a segmentation ``[{"name", "match"}, ...]``; a class's index in a prediction is its place in the
+            list plus 1. Of a classification ``[{"name"}, ...]``, and its index the place.
         train, validation, test: Subjects.
         test_cases: Ids of the predicted cases.
         train_voxel_sha256: Hashes of the prepared voxels it was trained on.
@@ -43,26 +44,33 @@ class FinetunedRun:
     test: tuple[str, ...]
     test_cases: tuple[str, ...]
     train_voxel_sha256: tuple[str, ...]
+    task: str = "segmentation"
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the foreground classes in the order of their index."""
+        """Names of the classes in the order of their index, without background."""
         return tuple(item["name"] for item in self.classes)
 
     def prediction(self, case: str) -> Path:
         """Path of the predicted label map of a case."""
         return self.folder / "predictions" / f"{case}.nii.gz"
 
+    @property
+    def probabilities(self) -> Path:
+        """Path of the class probabilities of all test cases."""
+        return self.folder / "predictions.csv"
 
-def read_runs(workspace: Workspace, names: tuple[str, ...]) -> list[FinetunedRun]:
+
+def read_runs(workspace: Workspace, names: tuple[str, ...], task: str = "auto") -> list[FinetunedRun]:
     """Reads the runs to be scored, in the order of their names.
 
     Args:
         workspace: With fine-tuned runs.
-        names: Runs to take; empty for all finished segmentation runs.
+        names: Runs to take; empty for all that are finished.
+        task: "segmentation", "classification", or "auto" for both.
 
     Raises:
-        ConfigError: A named run does not exist or is no segmentation, or two runs are the same seed of one arm.
+        ConfigError: A named run does not exist or is of another task, or two runs are the same seed of one arm.
         WorkspaceError: A named run is not finished, or there is none.
     """
     known = sorted(path.parent.name for path in workspace.finetuning.glob("*/model.json"))
@@ -77,14 +85,21 @@ def read_runs(workspace: Workspace, names: tuple[str, ...]) -> list[FinetunedRun
         if record is None:
             continue
         facts = read_json(folder / "model.json")
-        if facts["task"] == TASK:
+        if task in ("auto", facts["task"]):
             runs.append(_run(folder, record.fingerprint, facts))
         elif names:
-            raise ConfigError(f"run {name} is a model for {facts['task']}", f"name runs for {TASK}, or none for all")
+            raise ConfigError(f"run {name} is a model for {facts['task']}", f"name runs for {task}, or none for all")
     if not runs:
-        raise WorkspaceError(f"no finished segmentation run in {workspace.root}", "run `med3dinsight finetune` first")
+        kind = "fine-tuned" if task == "auto" else task
+        raise WorkspaceError(f"no finished {kind} run in {workspace.root}", "run `med3dinsight finetune` first")
     _refuse_doubles(runs)
     return runs
+
+
+def has_segmentation(workspace: Workspace) -> bool:
+    """Whether a finished run of the workspace segments; ``scores.json`` is about those then."""
+    finished = (path for path in workspace.finetuning.glob("*/model.json") if read_record(path.parent) is not None)
+    return any(read_json(path)["task"] == "segmentation" for path in finished)
 
 
 def _run(folder: Path, fingerprint: str, facts: dict[str, Any]) -> FinetunedRun:
@@ -102,21 +117,35 @@ def _run(folder: Path, fingerprint: str, facts: dict[str, Any]) -> FinetunedRun:
         test=tuple(facts["test"]),
         test_cases=tuple(facts["test_cases"]),
         train_voxel_sha256=tuple(facts.get("train_voxel_sha256", ())),
+        task=facts["task"],
     )
 
 
 def _refuse_doubles(runs: list[FinetunedRun]) -> None:
-    first: dict[str, FinetunedRun] = {}
-    seen: dict[tuple[str, int], str] = {}
+    first: dict[tuple[str, str], FinetunedRun] = {}
+    seen: dict[tuple[str, str, int], str] = {}
     for run in runs:
-        if (other := seen.setdefault((run.arm, run.seed), run.name)) != run.name:
+        if (other := seen.setdefault((run.task, run.arm, run.seed), run.name)) != run.name:
             raise ConfigError(
                 f"runs {other} and {run.name} are both arm {run.arm}, seed {run.seed}",
                 "name the runs to evaluate, or give one of them another arm or seed",
             )
-        twin = first.setdefault(run.arm, run)
+        twin = first.setdefault((run.task, run.arm), run)
         if (run.network, run.class_names) != (twin.network, twin.class_names):
             raise ConfigError(
                 f"runs {twin.name} and {run.name} are one arm with different networks or classes",
                 "name the runs to evaluate, or give one of them another arm",
+            )
+
+
+def require_cases(runs: Iterable[FinetunedRun], cases: Container[str]) -> None:
+    """Checks that what was predicted is still prepared.
+
+    Raises:
+        WorkspaceError: A case is gone.
+    """
+    for run in runs:
+        if missing := sorted(name for name in run.test_cases if name not in cases):
+            raise WorkspaceError(
+                f"run {run.name} predicted case {missing[0]}, which is no longer prepared", "run that `finetune` again"
             )

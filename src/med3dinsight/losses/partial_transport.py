@@ -109,7 +109,8 @@ def partial_transport_plan(
         >>> [round(value, 3) for value in plan.flatten().tolist()]
         [0.5, 0.0, 0.0, 0.0]
     """
-    return log_partial_transport_plan(cost, mass=mass, regularization=regularization, iterations=iterations).exp()
+    log_plan = log_partial_transport_plan(cost, mass=mass, regularization=regularization, iterations=iterations)
+    return log_plan.exp()
 
 
 def _by_factors(mass: float | int, scaled: Tensor, iterations: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -35,7 +35,7 @@ STILL = 1e-9
 #: After a first step in the start's own precision, how far a marginal may be from its bound, as a share of it.
 EVEN = 1e-5
 #: Plain iterations before float64 is needed: few for the many that are easy, more for the rest.
-PLAIN_ITERATIONS = (30, 150)
+PLAIN_ITERATIONS = (25, 150)
 #: Plans up to so many entries go to float64 after the first try: its rounds are cheap for them.
 SMALL = 4096
 #: Rounds after which the best plan so far is given; costs up to 1 with ε of 0.03 and more need a
@@ -66,7 +66,11 @@ class _Potentials:
         return _Potentials(*(torch.where(taken, mine, others) for mine, others in pairs))
 
     def log_plan(self, scaled: Tensor) -> Tensor:
-        return scaled + (self.f + self.mass).to(scaled.dtype) + self.g.to(scaled.dtype)
+        # In place where it can be: fresh memory costs more than the sums.
+        return (scaled + (self.f + self.mass).to(scaled.dtype)).add_(self.g.to(scaled.dtype))
+
+    def plan(self, scaled: Tensor) -> Tensor:
+        return self.log_plan(scaled).exp_()
 
     def furthest(self) -> Tensor:
         return torch.cat([part.abs().amax((1, 2), keepdim=True) for part in (self.f, self.g, self.mass)], 1).amax(
@@ -95,7 +99,7 @@ def optimal_log_plan(scaled: Tensor, mass: float | int, plain: Plain | None = No
         # Logarithms of wide problems have too few digits after the point in float32.
         return found.log_plan(scaled.double() if plain is None else scaled)
     scaled = scaled.double()
-    plan = found.log_plan(scaled).exp()
+    plan = found.plan(scaled)
     slopes = _slopes(plan, mass)
     free = _free(found, slopes, bounded)
     step = _newton_step(plan.detach(), slopes, free, None, bounded)
@@ -117,7 +121,8 @@ def _search(scaled: Tensor, mass: float | int, plain: Plain | None, bounded: boo
     for iterations in PLAIN_ITERATIONS if n * m > SMALL else PLAIN_ITERATIONS[:1]:
         if plain is None:
             break
-        found, settled = _polish(scaled[left], _Potentials(*plain(scaled[left], iterations)), mass, bounded)
+        part = scaled if len(left) == b else scaled[left]
+        found, settled = _polish(part, _Potentials(*plain(part, iterations)), mass, bounded)
         f[left], g[left], factor[left] = found.f.double(), found.g.double(), found.mass.double()
         left = left[~settled]
         if not len(left):
@@ -132,10 +137,10 @@ def _polish(scaled: Tensor, at: _Potentials, mass: float | int, bounded: bool) -
 
     In float32 a system that is nearly singular turns rounding into large steps, not small ones, and is not settled.
     """
-    plan = at.log_plan(scaled).exp()
+    plan = at.plan(scaled)
     step = _bounded_step(plan, at, mass, bounded)
     moved = at.moved(step, torch.ones_like(at.mass), bounded=bounded)
-    slopes = _slopes(moved.log_plan(scaled).exp(), mass)
+    slopes = _slopes(moved.plan(scaled), mass)
     rows, columns = _free(moved, slopes, bounded)
     uneven = torch.maximum(
         (slopes.f * rows).abs().amax(1, keepdim=True) * scaled.shape[1],
@@ -155,11 +160,11 @@ def _solve(scaled: Tensor, at: _Potentials, mass: float | int, bounded: bool) ->
     reach = scaled.new_full((len(scaled), 1, 1), 4.0)
     for _ in range(MOST_ROUNDS):
         at = _sweep(scaled, at, mass, bounded)
-        plan = at.log_plan(scaled).exp()
+        plan = at.plan(scaled)
         step = _bounded_step(plan, at, mass, bounded)
         share = (reach / step.furthest()).clamp(max=1)
         there = at.moved(step, share, bounded=bounded)
-        lower = _objective(there.log_plan(scaled).exp(), there, mass) <= _objective(plan, at, mass) + 1e-14
+        lower = _objective(there.plan(scaled), there, mass) <= _objective(plan, at, mass) + 1e-14
         at = there.or_else(lower, at)
         reach = torch.where(lower, reach * 2, reach / 4)
         if bool((lower & (share == 1) & _is_settled(plan, step)).all()):

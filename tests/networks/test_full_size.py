@@ -42,6 +42,6 @@ def test_a_step_lowers_the_loss(task: str, name: str, edge: int) -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.grad is not None:
-                parameter -= 0.01 * parameter.grad / norm
+                parameter.sub_(0.01 * parameter.grad / norm)
     after = torch.nn.functional.cross_entropy(network(volumes), labels)
     assert after < before

@@ -106,7 +106,7 @@ def _inputs(config: PretrainConfig, workspace: Workspace) -> tuple[dict[str, str
     if not find_method(config.method).features:
         return inputs, None
     features = f"features/{config.towers}/{config.captioner}"
-    if not (workspace.root / features).exists():
+    if not (workspace.features / config.towers).exists():
         check_towers(config.towers)
     verb = f"embed --towers {config.towers} --captioner {config.captioner}"
     embedded = workspace.require_current(workspace.root / features, verb)

@@ -321,3 +321,15 @@ def test_two_processes_never_write_one_run(work: Workspace) -> None:
         patch.setattr("med3dinsight.workspace.workspace.time.monotonic", iter(range(0, 100, 10)).__next__)
         with pytest.raises(WorkspaceError, match="in use by process"):
             run(config(), work)
+
+
+def test_transport_to_the_optimum_is_another_run_and_learns_too(work: Workspace) -> None:
+    settings = {"method": "extended", "reconstruction": "none", "slices_per_volume": 4, "psat_layers": 1, "steps": 2}
+    losses = {
+        iterations: run(config(run=f"ot-{iterations}", ot_iterations=iterations, **settings), work).final_loss
+        for iterations in (0, 200, 1)
+    }
+    assert losses[0] == pytest.approx(losses[200], abs=0.05)
+    assert losses[1] != losses[200]
+    log = read_log(work.pretraining / "ot-0" / "log.jsonl")
+    assert log[-1]["loss"] - log[-1]["loss_above_floor"] == pytest.approx(2 * math.log(8 / 0.95))

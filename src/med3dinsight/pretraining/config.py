@@ -63,6 +63,10 @@ class PretrainConfig(StageConfig):
     ot_regularization: float = Field(0.03, gt=0, le=10, description="entropic regularisation of transport")
     ot_mass: float = Field(0.95, gt=0, le=1, description="share of the mass that partial transport moves")
 
+    ot_iterations: int = Field(
+        200, ge=0, description="iterations of the transport solver, unrolled; 0 = its optimum, implicit gradient"
+    )
+
     # PSAT.
     psat_module: Literal["linear", "queries", "plane_slice"] | None = Field(
         None, description="linear projection (Ex1), query transformer (Ex2), with plane and slice (Ex3)"

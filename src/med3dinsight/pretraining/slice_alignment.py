@@ -50,6 +50,7 @@ class SliceAlignment(nn.Module):
             metric=config.metric or "euclidean",
             regularization=config.ot_regularization,
             mass=config.ot_mass,
+            iterations=config.ot_iterations or None,
             temperature=config.temperature,
             learn_temperature=config.learn_temperature,
         )

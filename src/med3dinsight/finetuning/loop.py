@@ -35,6 +35,9 @@ def train(
     network.to(device).train()
     if config.freeze_encoder:
         network.encoder.eval()  # type: ignore[union-attr]  # its running statistics are frozen too
+    supervised = recipe.deep_supervision and hasattr(network, "deep_supervision")
+    if supervised:
+        network.deep_supervision = True  # type: ignore[assignment]
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = recipe.optimizer(learning, config)
     first = load_checkpoint(folder / "checkpoint.pt", identity, network, optimizer)
@@ -62,3 +65,5 @@ def train(
         if done % config.checkpoint_every == 0 or done == config.steps:
             save_checkpoint(folder / "checkpoint.pt", identity, done, network, optimizer)
         progress(done, config.steps, f"loss {loss.item():.2f}")
+    if supervised:
+        network.deep_supervision = False  # type: ignore[assignment]

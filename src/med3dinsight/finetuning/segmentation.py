@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..losses.nnunet import deep_supervision_loss
 from ..losses.segmentation import segmentation_loss
 from ..metrics.overlap import dice_scores
 from ..records import Case
@@ -20,6 +21,7 @@ from ..workspace.voxel_store import VoxelStore
 from .config import FinetuneConfig
 from .crops import LabelledVolume, draw_crops, labelled_volume
 from .inference import predict_scores
+from .nnunet_crops import draw_nnunet_crops
 from .people import People, class_entries
 from .task import Scores
 
@@ -47,10 +49,13 @@ class SegmentationTask:
 
     def draw(self, step: int) -> tuple[Tensor, Tensor]:
         """Draws a step's crops ``(b, 1, s, s, s)`` and their class indices ``(b, s, s, s)``."""
-        return draw_crops(self.volumes, self.config, step)
+        draw = draw_nnunet_crops if self.config.recipe == "nnunet" else draw_crops
+        return draw(self.volumes, self.config, step)
 
     def loss(self, output: Tensor | list[Tensor], target: Tensor) -> Tensor:
-        """Mean of cross-entropy and Dice."""
+        """Mean of cross-entropy and Dice; by nnU-Net's recipe their sum, at all resolutions that are given."""
+        if self.config.recipe == "nnunet":
+            return deep_supervision_loss([output] if isinstance(output, Tensor) else output, target)
         assert isinstance(output, Tensor)
         return segmentation_loss(output, target)
 

@@ -24,3 +24,20 @@ def warmup_cosine(step: int, steps: int, warmup: int) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+
+def polynomial(step: int, steps: int, exponent: float = 0.9) -> float:
+    """Returns the factor on the first learning rate: ``(1 - s / n) ** exponent`` (nnU-Net, Isensee et al. 2021).
+
+    nnU-Net changes it once in 250 steps, and here it changes at every step.
+
+    Args:
+        step: s, from 0.
+        steps: n, all steps.
+        exponent: How it bends; 1 is a straight line to 0.
+
+    Example:
+        >>> polynomial(0, 100), round(polynomial(50, 100), 3)
+        (1.0, 0.536)
+    """
+    return float((1 - step / steps) ** exponent)

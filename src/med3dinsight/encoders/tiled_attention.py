@@ -71,41 +71,57 @@ def _attend_fused(packed: Tensor, padding: Tensor, groups: Sequence[BoxGroup], b
 
 
 class _Tile(NamedTuple):
-    """Some boxes of one group with all their heads.
+    """Some heads of some boxes of one group, in buffers that the next tile overwrites.
 
-    ``q``, ``k``, ``v`` are (c·h, n or m, d + 1). The last column of keys and values is one: against a further column
-    of the queries it adds a number to a whole row of scores inside the matrix product, and against the weights it
-    sums them. All of them are overwritten by the next tile.
+    ``q``, ``k``, ``v`` are (c·h, n or m, d), ``scores`` and ``more`` (c·h, n, m).
     """
 
     rows: slice
     boxes: int
+    heads: slice
+    group: int
     q: Tensor
     k: Tensor
     v: Tensor
     scores: Tensor
+    more: Tensor
     bias: Tensor
-    group: int
+
+    def of(self, values: Tensor) -> Tensor:
+        """The tile's part of (rows, heads, …), as (c, h, n, …)."""
+        return values[self.rows, self.heads].unflatten(0, (self.boxes, -1)).transpose(1, 2)
+
+    def by_box(self, values: Tensor) -> Tensor:
+        """(c·h, …) as (c, h, …)."""
+        return values.unflatten(0, (self.boxes, -1))
 
 
 def _tiles(
     packed: Tensor, padding: Tensor, groups: Sequence[BoxGroup], biases: Sequence[Tensor], dtype: torch.dtype
 ) -> Iterator[_Tile]:
-    heads, d = packed.shape[2:]
+    all_heads, d = packed.shape[2:]
+    budget = TILE_SCORES * torch.get_num_threads()
     row = 0
     for number, ((count, size), bias) in enumerate(zip(groups, biases, strict=True)):
         keys = bias.shape[2]
-        step = min(count, max(1, TILE_SCORES * torch.get_num_threads() // (heads * size * keys)))
-        scores = torch.empty(step * heads, size, keys, dtype=dtype)
-        extended = torch.ones(3, step, heads, keys, d + 1, dtype=dtype)
-        if keys > size:
-            extended[1:, :, :, size, :d] = padding.unsqueeze(1)
-        for first in range(0, count, step):
-            c = min(step, count - first)
-            rows = slice(row + first * size, row + (first + c) * size)
-            extended[:, :c, :, :size, :d] = packed[rows].view(c, size, 3, heads, d).permute(2, 0, 3, 1, 4)
-            q, k, v = (part[:c].flatten(0, 1) for part in extended)
-            yield _Tile(rows, c, q[:, :size], k, v, scores[: c * heads], bias, number)
+        h = max(1, min(all_heads, budget // (size * keys)))
+        step = max(1, min(count, budget // (h * size * keys)))
+        scores, more = torch.empty(2, step * h, size, keys, dtype=dtype)
+        heads_first = torch.empty(3, step, h, keys, d, dtype=dtype)
+        # All boxes of a head one after the other, so that its bias stays in the cache.
+        for first_head in range(0, all_heads, h):
+            heads = slice(first_head, min(first_head + h, all_heads))
+            wide = heads.stop - heads.start
+            if keys > size:
+                heads_first[1:, :, :wide, size] = padding[:, None, heads]
+            for first in range(0, count, step):
+                c = min(step, count - first)
+                rows = slice(row + first * size, row + (first + c) * size)
+                boxes = packed[rows, :, heads].unflatten(0, (c, size)).permute(2, 0, 3, 1, 4)
+                heads_first[:, :c, :wide, :size] = boxes
+                q, k, v = (part[:c, :wide].flatten(0, 1) for part in heads_first)
+                most = c * wide
+                yield _Tile(rows, c, heads, number, q[:, :size], k, v, scores[:most], more[:most], bias[heads])
         row += count * size
 
 
@@ -120,16 +136,12 @@ class _TiledAttention(torch.autograd.Function):
         log_sums = torch.empty(total, heads, dtype=dtype)
         with torch.autocast("cpu", enabled=False):
             for tile in _tiles(packed, padding, groups, biases, dtype):
-                c, n, scores = tile.boxes, tile.q.shape[1], tile.scores
-                _product(tile.q[..., :d], tile.k[..., :d], d**-0.5, scores)
-                scores.view(c, heads, n, -1).add_(tile.bias)
+                scores = _product(tile.q, tile.k, d**-0.5, tile.scores)
+                tile.by_box(scores).add_(tile.bias)
                 top = scores.amax(-1, keepdim=True)
-                weighted = torch.bmm(scores.sub_(top).exp_(), tile.v)
-                sums = weighted[..., d:]
-                values = (weighted[..., :d] / sums).view(c, heads, n, d)
-                out[tile.rows].view(c, n, heads, d).copy_(values.transpose(1, 2))
-                logs = (top + sums.log()).view(c, heads, n)
-                log_sums[tile.rows].view(c, n, heads).copy_(logs.transpose(1, 2))
+                sums = scores.sub_(top).exp_().sum(-1, keepdim=True)
+                tile.of(out).copy_(tile.by_box(torch.bmm(scores, tile.v).div_(sums)))
+                tile.of(log_sums).copy_(tile.by_box((top + sums.log()).squeeze(-1)))
         ctx.save_for_backward(packed, padding, out, log_sums, *biases)
         ctx.groups = groups
         return out
@@ -138,39 +150,34 @@ class _TiledAttention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         packed, padding, out, log_sums, *biases = ctx.saved_tensors
-        heads, d = packed.shape[2:]
-        dtype = log_sums.dtype
+        d, dtype = packed.shape[3], log_sums.dtype
         grad_packed = torch.empty_like(packed)
         grad_padding = torch.zeros(padding.shape, dtype=dtype)
         grad_biases = [torch.zeros(bias.shape, dtype=dtype) for bias in biases]
-        # dS = P ∘ (dP - D), where D = Σ dO ∘ O for each row (Dao et al. 2022, FlashAttention, appendix B).
-        minus_d = (grad.to(dtype) * out.to(dtype)).sum(-1).neg_()
-        shift = log_sums * -(d**0.5)
         for tile in _tiles(packed, padding, ctx.groups, biases, dtype):
-            c, n, weights = tile.boxes, tile.q.shape[1], tile.scores
-            tile.q[..., d].view(c, heads, n).copy_(shift[tile.rows].view(c, n, heads).transpose(1, 2))
-            g = torch.empty(c, heads, n, d + 1, dtype=dtype)
-            g[..., :d] = grad[tile.rows].view(c, n, heads, d).transpose(1, 2)
-            g[..., d] = minus_d[tile.rows].view(c, n, heads).transpose(1, 2)
+            weights = _product(tile.q, tile.k, d**-0.5, tile.scores)
+            tile.by_box(weights).add_(tile.bias).sub_(tile.of(log_sums).unsqueeze(-1)).exp_()
+            g = tile.of(grad).to(dtype, memory_format=torch.contiguous_format, copy=True)
+            # dS = P ∘ (dP - D), where D = Σ dO ∘ O for each row (Dao et al. 2022, FlashAttention, appendix B).
+            row_sums = (g * tile.of(out)).sum(-1, keepdim=True).flatten(0, 1)
             g = g.flatten(0, 1)
-            _product(tile.q, tile.k, d**-0.5, weights)
-            weights.view(c, heads, n, -1).add_(tile.bias)
-            weights.exp_()
-            grad_scores = torch.bmm(g, tile.v.transpose(1, 2)).mul_(weights)
-            grad_biases[tile.group].add_(grad_scores.view(c, heads, n, -1).sum(0) if c > 1 else grad_scores)
-            grad_values = torch.bmm(weights.transpose(1, 2), g[..., :d])
-            grad_scores_t = grad_scores.transpose(1, 2)
-            target = grad_packed[tile.rows].view(c, n, 3, heads, d).permute(2, 0, 3, 1, 4)
-            target[0] = torch.bmm(grad_scores, tile.k[..., :d]).mul_(d**-0.5).view(c, heads, n, d)
-            for number, part in ((1, torch.bmm(grad_scores_t, tile.q[..., :d]).mul_(d**-0.5)), (2, grad_values)):
-                boxes = part.view(c, heads, -1, d)
-                target[number] = boxes[:, :, :n]
-                if boxes.shape[2] > n:
-                    grad_padding[number - 1] += boxes[:, :, n].sum(0)
+            grad_scores = _product(g, tile.v, 1.0, tile.more).sub_(row_sums).mul_(weights)
+            per_box = tile.by_box(grad_scores)
+            grad_biases[tile.group][tile.heads].add_(per_box[0] if len(per_box) == 1 else per_box.sum(0))
+            grad_q = torch.bmm(grad_scores, tile.k).mul_(d**-0.5)
+            grad_k = torch.bmm(grad_scores.transpose(1, 2), tile.q).mul_(d**-0.5)
+            grad_v = torch.bmm(weights.transpose(1, 2), g)
+            tile.of(grad_packed[:, 0]).copy_(tile.by_box(grad_q))
+            for number, part in enumerate((grad_k, grad_v)):
+                keys = tile.by_box(part)
+                n = tile.q.shape[1]
+                tile.of(grad_packed[:, number + 1]).copy_(keys[:, :, :n])
+                if keys.shape[2] > n:
+                    grad_padding[number, tile.heads] += keys[:, :, n].sum(0)
         cast = [value.to(bias.dtype) for value, bias in zip(grad_biases, biases, strict=True)]
         return grad_packed, grad_padding.to(padding.dtype), None, *cast
 
 
-def _product(left: Tensor, right: Tensor, scale: float, out: Tensor) -> None:
+def _product(left: Tensor, right: Tensor, scale: float, out: Tensor) -> Tensor:
     """Writes scale · left · rightᵀ."""
-    torch.baddbmm(out, left, right.transpose(1, 2), beta=0, alpha=scale, out=out)
+    return torch.baddbmm(out, left, right.transpose(1, 2), beta=0, alpha=scale, out=out)

@@ -175,9 +175,9 @@ def _is_wanted(name: str, wanted: tuple[str, ...]) -> bool:
     return any(name == entry or (entry.endswith("/") and name.startswith(entry) and name != entry) for entry in wanted)
 
 
-def read_member(archive: Archive, name: str) -> bytes:
+def read_member(archive: Archive, name: str, progress: Progress = silent) -> bytes:
     """Reads one file out of an archive; see :func:`read_members`."""
-    return read_members(archive, [name])[name]
+    return read_members(archive, [name], progress)[name]
 
 
 def extract(archive: Archive, members: Iterable[str], folder: Path | None = None) -> Path:

@@ -13,7 +13,7 @@ Units
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Modality = Literal["ct", "mr"]
 Shape3 = tuple[int, int, int]
@@ -34,6 +34,7 @@ class Plane(IntEnum):
         return 2 - int(self)
 
 
+@runtime_checkable
 class Progress(Protocol):
     """How a stage tells how far it is; called after every item or step."""
 

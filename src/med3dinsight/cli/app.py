@@ -43,6 +43,7 @@ VERBS: dict[str, Verb] = {
     "evaluate": Verb("evaluate", "evaluate", "Predictions -> scores and comparisons with statistics."),
     "probe": Verb("probe", "probe", "Linear read-out of frozen encoders, against random ones."),
     "localize": Verb("localize", "localize", "Finds where slices lie in the volume of an unseen person."),
+    "import": Verb("importing", "import_", "Weights from elsewhere -> an encoder."),
     "report": Verb("report", "report", "Everything so far -> one self-contained page."),
     "status": Verb("status", "status", "What is done, what is left, what it takes on disk."),
     "clean": Verb("clean", "clean", "Removes one stage's output."),
@@ -55,7 +56,6 @@ VERBS: dict[str, Verb] = {
     "caption-audit": Verb("not_built", "caption_audit", "How far the texts can be trusted (not built yet)."),
     "retrieve": Verb("not_built", "retrieve", "Text and volume retrieval (not built yet)."),
     "export": Verb("not_built", "export", "Weights to where people work (not built yet)."),
-    "import": Verb("not_built", "import_", "Weights from elsewhere (not built yet)."),
 }
 
 

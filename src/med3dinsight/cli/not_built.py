@@ -30,10 +30,5 @@ def export() -> NoReturn:
     _refuse("export", "pretraining/NAME/encoder.safetensors in the workspace holds the weights")
 
 
-def import_() -> NoReturn:
-    """Will read weights of other tools (not built yet)."""
-    _refuse("import", "`med3dinsight finetune WORK --init FILE` takes an encoder.safetensors of this package")
-
-
 def _refuse(verb: str, instead: str) -> NoReturn:
     raise NotBuiltError(f"{verb} is not built yet", instead)

@@ -85,6 +85,9 @@ class I3ResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if isinstance(module, Bottleneck):
+                # Goyal et al. 2017; at one, fifty blocks in evaluation mode would swell what they see a million times.
+                nn.init.zeros_(module.bn3.weight)
 
     def forward(self, volume: Float[Tensor, "b i x y z"]) -> EncoderOutput:
         """Encodes volumes with intensities in [0, 1].

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,14 +58,19 @@ def create_encoder(
         image_size: Edge in voxels of the input cubes it is meant for; position tables are made for it.
             A module passed in has its own.
         in_channels: Channels of the input.
-        pretrained: A ``.safetensors`` file written by pre-training of the same encoder; every key must fit.
+        pretrained: A file of weights, ours or of others (see :func:`med3dinsight.encoders.loading.load_pretrained`),
+            or "published" for those that :data:`med3dinsight.encoders.published_weights.PUBLISHED` has.
 
     Returns:
         A module with ``embed_dim`` whose call gives an ``EncoderOutput``.
 
     Raises:
         ConfigError: No encoder has that name, the size does not fit it, or the module is no encoder.
+        DownloadError: Published weights cannot be fetched or verified.
         InputError: The weights are of another encoder.
+
+    Warns:
+        WeightsWarning: Something in the file was not used, or something of the encoder not filled.
 
     Example:
         >>> create_encoder("conv_tiny").embed_dim
@@ -78,7 +84,18 @@ def create_encoder(
         check_encoder(name, in_channels)
         encoder = name
     if pretrained is not None:
-        from .weights import load_weights
-
-        load_weights(encoder, Path(pretrained))
+        _load(encoder, name, pretrained)
     return encoder
+
+
+def _load(encoder: nn.Module, name: str | nn.Module, pretrained: str | Path) -> None:
+    from .loading import WeightsWarning, load_pretrained
+    from .published_weights import fetch_published
+
+    if pretrained == "published":
+        if not isinstance(name, str):
+            raise ConfigError("a module passed in has no published weights", "give pretrained=FILE")
+        pretrained = fetch_published(name)
+    report = load_pretrained(encoder, pretrained)
+    if not report.complete:
+        warnings.warn(f"{pretrained}: {report.head()}", WeightsWarning, stacklevel=3)

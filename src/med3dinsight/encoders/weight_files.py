@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -91,7 +92,8 @@ def read_weight_file(path: Path) -> WeightFile:
 
 def _unpickle(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals(_plain_data()):
+        with torch.serialization.safe_globals(_plain_data()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of pickle protocols: it reads the file or fails
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).split("\n", 1)[0]

@@ -196,12 +196,12 @@ def read_model_of_encoder(work: Workspace, name: str) -> tuple[dict[str, torch.T
     return load_file(path), path
 
 
-def test_running_statistics_of_a_frozen_encoder_stay_too(work: Workspace, table: Path) -> None:
+def test_running_statistics_of_a_frozen_encoder_stay_too(work: Workspace, table: Path, tmp_path: Path) -> None:
     """Normalisation over the batch learns without gradients."""
     config = classification_config(table, network="resnet50_3d_tiny", freeze_encoder=True)
     run(config, work)
     network, _ = read_model(work.finetuning / "scratch-s0")
-    start = build_network(config, find_init(config, work), 2).state_dict()
+    start = build_network(config, find_init(config, work), 2, tmp_path).state_dict()
     moved = {name for name, value in network.state_dict().items() if not torch.equal(value, start[name])}
     assert moved == {"classify.weight", "classify.bias"}
 

@@ -137,10 +137,14 @@ def test_other_settings_under_the_same_name_are_not_complete_before_their_end(wo
     assert read_record(work.finetuning / "mine") is None
 
 
-def test_the_scratch_twin_has_the_same_decoder_and_the_pretrained_one_the_runs_encoder(pretrained: Workspace) -> None:
+def test_the_scratch_twin_has_the_same_decoder_and_the_pretrained_one_the_runs_encoder(
+    pretrained: Workspace, tmp_path: Path
+) -> None:
     scratch = finetune_config(seed=5, test=("cleo",))
     warm = finetune_config(seed=5, test=("cleo",), init="first")
-    twins = [build_network(config, find_init(config, pretrained), 3).state_dict() for config in (scratch, warm)]
+    twins = [
+        build_network(config, find_init(config, pretrained), 3, tmp_path).state_dict() for config in (scratch, warm)
+    ]
     assert twins[0].keys() == twins[1].keys()
     same = {name for name in twins[0] if torch.equal(twins[0][name], twins[1][name])}
     # Norms start at 1 and 0 on both sides; every weight of the encoder that is drawn differs.
@@ -150,8 +154,9 @@ def test_the_scratch_twin_has_the_same_decoder_and_the_pretrained_one_the_runs_e
     load_weights(encoder, pretrained.pretraining / "first/encoder.safetensors")
     for name, value in encoder.state_dict().items():
         assert torch.equal(twins[1][f"encoder.{name}"], value)
-    other_seed = build_network(finetune_config(seed=6), find_init(scratch, pretrained), 3).state_dict()
+    other_seed = build_network(finetune_config(seed=6), find_init(scratch, pretrained), 3, tmp_path).state_dict()
     assert not torch.equal(other_seed["up1.reduce.weight"], twins[0]["up1.reduce.weight"])
+    assert not list(tmp_path.glob("initial_weights.json")), "weights of our own need no table"
 
 
 def test_a_pretrained_run_is_finetuned_and_scratch_is_another_result(pretrained: Workspace) -> None:
@@ -184,16 +189,50 @@ def test_weights_from_a_file_are_told_by_their_content(pretrained: Workspace, tm
     assert run(config, pretrained).done_before
 
 
+def test_a_checkpoint_of_others_is_a_start_and_leaves_its_table_in_the_run(
+    pretrained: Workspace, tmp_path: Path
+) -> None:
+    torch.manual_seed(3)
+    theirs = create_network("conv_tiny", 7).state_dict()
+    path = tmp_path / "theirs.pth"
+    torch.save({"state_dict": {f"module.{name}": value for name, value in theirs.items()}}, path)
+    with pytest.raises(ConfigError, match="weights from a file need a network"):
+        run(finetune_config(init=str(path), test=("cleo",)), pretrained)
+    config = finetune_config(init=str(path), network="conv_tiny", test=("cleo",))
+    network = build_network(config, find_init(config, pretrained), 3, tmp_path)
+    name = "stages.1.0.weight"
+    assert torch.equal(network.encoder.state_dict()[name], theirs[f"encoder.{name}"])
+    assert run(config, pretrained).run == "theirs-s0"
+    report = json.loads((pretrained.finetuning / "theirs-s0" / "initial_weights.json").read_text())
+    assert report["file"] == str(path)
+    assert {row["name"] for row in report["renamed"]} == set(network.encoder.state_dict())
+    assert {row["file_name"].split(".")[1] for row in report["skipped"]} == {"up1", "up2", "classify"}
+
+
+def test_an_imported_encoder_needs_no_name_of_a_network(pretrained: Workspace, tmp_path: Path) -> None:
+    source = pretrained.pretraining / "first" / "encoder.safetensors"
+    shutil.copy(source, tmp_path / "encoder.safetensors")
+    (tmp_path / "encoder.json").write_text(json.dumps({"encoder": "conv_tiny", "imported_from": "elsewhere"}))
+    init = find_init(finetune_config(init=str(tmp_path / "encoder.safetensors"), test=("cleo",)), pretrained)
+    assert (init.network, init.facts) == ("conv_tiny", None)
+
+
+def test_published_weights_are_a_start_by_their_name(pretrained: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("med3dinsight.finetuning.initial.fetch_published", lambda name: Path(f"{name}.pt"))
+    init = find_init(finetune_config(init="i3resnet152"), pretrained)
+    assert (init.network, init.weights, init.facts) == ("i3resnet152", Path("i3resnet152.pt"), None)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
         ({"init": "third"}, WorkspaceError, "pretraining/third is not complete"),
         ({"init": "some/where"}, ConfigError, "some/where is no initialisation"),
         ({"init": "/some/where"}, ConfigError, "/some/where is no initialisation"),
-        ({"init": "none.safetensors"}, ConfigError, "weights from a file need a network"),
-        ({"init": "none.safetensors", "network": "conv_tiny"}, ConfigError, "no such weights: none.safetensors"),
+        ({"init": "none.safetensors"}, ConfigError, "no such weights: none.safetensors"),
+        ({"init": "none.pth", "network": "conv_tiny"}, ConfigError, "no such weights: none.pth"),
         ({"network": "conv_tinny"}, ConfigError, "no segmentation network called conv_tinny"),
-        ({"network": "vit_tiny", "init": "first"}, InputError, "does not fit this network"),
+        ({"network": "vit_tiny", "init": "first"}, InputError, "fills 0.0 % of this encoder"),
         ({"network": "unetr_tiny", "patch_size": 20}, ConfigError, "cannot be cut into patches of 16"),
     ],
 )

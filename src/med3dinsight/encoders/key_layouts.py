@@ -12,12 +12,24 @@ if TYPE_CHECKING:
 Rename = Callable[[Mapping[str, "Tensor"]], dict[str, "Tensor"]]
 
 
+def _nnformer(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    from .published.nnformer import from_published
+
+    return from_published(state)
+
+
 def _primus(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     from .published.primus import from_published
 
     return from_published(state)
 
 
+def _swin(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    from .published.swin import from_published
+
+    return from_published(state)
+
+
 #: Networks whose published names differ from ours by more than a prefix. MedicalNet, MONAI, nnU-Net and nnssl are no
 #: entries: their names are ours behind a prefix.
-LAYOUTS: dict[str, Rename] = {"primus": _primus}
+LAYOUTS: dict[str, Rename] = {"nnformer": _nnformer, "primus": _primus, "swin": _swin}

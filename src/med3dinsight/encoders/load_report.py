@@ -61,6 +61,12 @@ class LoadReport:
         """Whether every tensor of the file was used and every one of the encoder filled."""
         return not self.of("skipped") and not self.of("missing")
 
+    @property
+    def exact(self) -> bool:
+        """Whether moreover every tensor kept its name and shape, and nothing is doubtful."""
+        adapted = any(row.note for row in self.of("loaded"))
+        return self.complete and not self.of("renamed") and not adapted and not self.warnings
+
     def summary(self) -> str:
         """Returns one line: how much of the encoder was loaded, and how many tensors of each kind there are."""
         counts = ", ".join(f"{len(self.of(status))} {status}" for status in STATUSES)

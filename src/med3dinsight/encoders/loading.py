@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError, InputError
+from .file_kinds import SAFETENSORS
 from .load_report import LoadReport, Status, WeightRow
 from .name_matching import Match, match_names
+from .published.swin import OLD_MERGING_WARNING, twin_excess
 from .shape_fitting import Fit, first_layer, fit_of, fit_tensor
-from .weight_files import SAFETENSORS, WeightFile, read_weight_file
+from .weight_files import WeightFile, read_weight_file
 from .weights import shared_names
 
 #: Share of the encoder's parameters that must come from the file. Weights of the same network fill all of it; what
@@ -199,12 +201,11 @@ def _is_ours(file: WeightFile, match: Match, own: Mapping[str, Tensor], shared: 
 
 
 def _doubts(module: nn.Module, placed: Mapping[str, _Placed]) -> list[str]:
-    if any(_MERGING.search(name) for name in placed) and getattr(module, "merging", "mended") == "mended":
-        return [
-            "Swin weights that MONAI up to 1.4 trained join other tokens when they merge patches, and nothing in a "
-            "file tells: if these are such, build the encoder with merging='before_1_5'"
-        ]
-    return []
+    if getattr(module, "merging", "") != "mended" or not any(_MERGING.search(name) for name in placed):
+        return []
+    excess = twin_excess({name: value.tensor.float() for name, value in placed.items()})
+    hint = f"; they look like such weights (likeness {excess:.2f})" if excess is not None and excess > 0 else ""
+    return [OLD_MERGING_WARNING + hint]
 
 
 def _check_finite(path: Path, placed: Mapping[str, _Placed]) -> None:

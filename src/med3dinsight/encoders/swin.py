@@ -116,6 +116,7 @@ class SwinEncoder(nn.Module):
             :class:`PatchMerging`). Both have the same keys and shapes, and nothing in a file tells them apart.
 
     Attributes:
+        merging: As above.
         unread_by_tokens: Prefixes of the parameters behind ``token_map``. They shape the pyramid's deeper maps, and
             get no gradient from tokens alone.
     """
@@ -134,6 +135,7 @@ class SwinEncoder(nn.Module):
         super().__init__()
         if merging not in _CORNERS:
             raise ConfigError(f"no way of merging called {merging}", suggest(merging, _CORNERS))
+        self.merging = merging
         self.widths = tuple(width * 2**level for level in range(len(depths) + 1))
         self.token_map = token_map
         self.embed_dim = self.widths[token_map]

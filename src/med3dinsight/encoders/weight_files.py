@@ -23,10 +23,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import InputError
+from .file_kinds import PICKLES, SAFETENSORS, SUFFIXES
 
-SAFETENSORS = ".safetensors"
-PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".model")
-SUFFIXES = (SAFETENSORS, *PICKLES)
 #: Names under which checkpoints hold their weights, the preferred first: the slow average of a teacher is what
 #: self-distillation evaluates.
 CONTAINERS = (
@@ -73,7 +71,7 @@ def read_weight_file(path: Path) -> WeightFile:
     """Reads a file of weights.
 
     Args:
-        path: Its name ends in one of :data:`SUFFIXES`.
+        path: Its name ends in one of :data:`med3dinsight.encoders.file_kinds.SUFFIXES`.
 
     Raises:
         InputError: It is missing, of another kind, damaged, holds more than tensors and plain data, or no weights.

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..config import StageConfig
+from ..encoders.file_kinds import SUFFIXES
 
 #: Settings that a recipe brings with it; what is given goes before.
 RECIPE_SETTINGS: dict[str, dict[str, float]] = {
@@ -36,7 +37,9 @@ class FinetuneConfig(StageConfig):
         description="arm that the model counts for; the init's name when left out",
     )
     task: Literal["segmentation", "classification"] = Field("segmentation", description="what is learned")
-    init: str = Field("scratch", description="scratch, the name of a pre-training run, or a .safetensors file")
+    init: str = Field(
+        "scratch", description="scratch, a pre-training run, a file of weights, or published weights by name"
+    )
     network: str | None = Field(
         None, description="a name of `med3dinsight networks`; left out: the init's encoder, conv_tiny from scratch"
     )
@@ -121,7 +124,8 @@ class FinetuneConfig(StageConfig):
     @property
     def arm_name(self) -> str:
         """The arm that the model counts for."""
-        return self.arm or self.init.rsplit("/", 1)[-1].removesuffix(".safetensors")
+        name = self.init.rsplit("/", 1)[-1]
+        return self.arm or (name.rsplit(".", 1)[0] if name.endswith(SUFFIXES) else name)
 
     @property
     def run_name(self) -> str:

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..encoders.file_kinds import SUFFIXES
+from ..encoders.published_weights import PUBLISHED, fetch_published
 from ..errors import ConfigError
 from ..workspace import Workspace
-from ..workspace.files import read_json
+from ..workspace.files import read_json, write_json
 from .config import FinetuneConfig
 
 if TYPE_CHECKING:
     from torch import nn
 
 DEFAULT_NETWORK = "conv_tiny"
-KINDS = "give scratch, the name of a pre-training run or a .safetensors file"
+KINDS = "give scratch, the name of a pre-training run, a file of weights, or a name of published weights"
+#: What became of every tensor of weights that are not strictly ours, in the run's folder.
+LOADING = "initial_weights.json"
 
 
 @dataclass(frozen=True)
@@ -41,31 +45,38 @@ def find_init(config: FinetuneConfig, workspace: Workspace) -> Init:
 
     Raises:
         ConfigError: ``config.init`` is neither scratch, nor the name of a run, nor a file with a named network.
+        DownloadError: Published weights cannot be fetched or verified.
         WorkspaceError: The pre-training run is not complete.
     """
     if config.init == "scratch":
         return Init(config.network or DEFAULT_NETWORK, None, "scratch", None)
-    if config.init.endswith(".safetensors"):
+    if config.init.endswith(SUFFIXES):
         return _from_file(config, Path(config.init))
     if "/" in config.init:
         raise ConfigError(f"{config.init} is no initialisation", KINDS)
     folder = workspace.pretraining / config.init
+    if config.init in PUBLISHED and not folder.exists():
+        weights = PUBLISHED[config.init]
+        return Init(config.network or weights.encoder, fetch_published(config.init), weights.sha256, None)
     record = workspace.require(folder, f"pretrain --run {config.init}")
     facts = read_json(folder / "encoder.json")
     return Init(config.network or facts["encoder"], folder / "encoder.safetensors", record.fingerprint, facts)
 
 
 def _from_file(config: FinetuneConfig, path: Path) -> Init:
-    if config.network is None:
-        raise ConfigError("weights from a file need a network", "add --set finetune.network=NAME")
     if not path.exists():
         raise ConfigError(f"no such weights: {path}", KINDS)
-    facts = path.with_name("encoder.json")
+    beside = path.with_name("encoder.json")
+    facts = read_json(beside) if beside.exists() else {}
+    network = config.network or facts.get("encoder")
+    if network is None:
+        raise ConfigError("weights from a file need a network", "add --set finetune.network=NAME")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Init(config.network, path, digest, read_json(facts) if facts.exists() else None)
+    # Weights of others do not tell whom they have seen.
+    return Init(network, path, digest, facts if "subjects" in facts else None)
 
 
-def build_network(config: FinetuneConfig, init: Init, num_classes: int) -> nn.Module:
+def build_network(config: FinetuneConfig, init: Init, num_classes: int, folder: Path) -> nn.Module:
     """Builds the network from the seed; a pre-trained encoder replaces the seeded one.
 
     The scratch twin draws the same decoder: both are built from the same seed before weights are loaded.
@@ -74,12 +85,14 @@ def build_network(config: FinetuneConfig, init: Init, num_classes: int) -> nn.Mo
         config: Task, seed, size of the input, and whether the encoder is frozen.
         init: Where the weights come from.
         num_classes: Classes; for segmentation with background.
+        folder: Of the run; where the weights are not strictly ours, ``initial_weights.json`` says what became of every
+            tensor.
 
     Raises:
         ConfigError: The network has no encoder, and one is to be loaded or frozen.
-        InputError: The weights are of another encoder.
+        InputError: Too little of the encoder is in the weights.
     """
-    from ..encoders.weights import load_weights
+    from ..encoders.loading import load_pretrained
     from ..networks.registry import create_network
     from ..training.seeding import seed_weights
 
@@ -91,7 +104,9 @@ def build_network(config: FinetuneConfig, init: Init, num_classes: int) -> nn.Mo
             "use --init scratch without finetune.freeze_encoder, or the network of an encoder",
         )
     if init.weights is not None:
-        load_weights(network.encoder, init.weights)  # type: ignore[arg-type]
+        report = load_pretrained(network.encoder, init.weights)  # type: ignore[arg-type]
+        if not report.exact:
+            write_json(folder / LOADING, report.as_json())
     if config.freeze_encoder:
         network.encoder.requires_grad_(False)
     return network

@@ -112,7 +112,7 @@ def _train(
     if prepare.get("protocol") == "cube128":
         config = config.model_copy(update={"patch_size": people.train[0].shape[0]})
     task = _task(config, VoxelStore(workspace.prepared), people, table, folder, device)
-    network = build_network(config, init, task.num_classes)
+    network = build_network(config, init, task.num_classes, folder)
     total = config.steps + len(people.test)
     train(network, task, config, folder, identity, device, lambda done, _, note="": progress(done, total, note))
     write_model(folder, network, _facts(config, prepare, init, people, table))

@@ -52,11 +52,27 @@ def _nnformer_tiny(image_size: int, in_channels: int) -> nn.Module:
     return NNFormerEncoder(in_channels, 16, num_heads=(1, 2, 4, 8), windows=(4, 4, 4, 4), patch_size=2, drop_path=0.0)
 
 
+def _swin_vit_before_1_5(image_size: int, in_channels: int) -> nn.Module:
+    from ..swin import SwinEncoder
+
+    return SwinEncoder(in_channels, merging="before_1_5")
+
+
+def _swin_unetr_before_1_5(image_size: int, in_channels: int) -> nn.Module:
+    from ..swin import SwinEncoder
+
+    return SwinEncoder(in_channels, 48, (2, 2, 2, 2), patch_size=2, token_map=4, merging="before_1_5")
+
+
+_OLD = "as MONAI computed it up to 1.4, for weights of that time"
+
 WINDOWED: dict[str, EncoderEntry] = {
     "swin_vit": EncoderEntry(_swin_vit, 38_802_162, "64 x 768", "windowed transformer", _SWIN),
     "swin_vit_tiny": EncoderEntry(_swin_vit_tiny, 495_914, "512 x 192", "windowed transformer", "ours, small"),
     "swin_unetr": EncoderEntry(_swin_unetr, 8_062_002, "64 x 768", "windowed transformer", _SWIN),
     "swin_unetr_tiny": EncoderEntry(_swin_unetr_tiny, 233_002, "64 x 128", "windowed transformer", "ours, small"),
+    "swin_vit_before_1_5": EncoderEntry(_swin_vit_before_1_5, 38_802_162, "64 x 768", "windowed transformer", _OLD),
+    "swin_unetr_before_1_5": EncoderEntry(_swin_unetr_before_1_5, 8_062_002, "64 x 768", "windowed transformer", _OLD),
     "nnformer": EncoderEntry(_nnformer, 29_835_846, "64 x 768", "windowed transformer", _NNFORMER),
     "nnformer_tiny": EncoderEntry(
         _nnformer_tiny, 842_458, "512 x 128", "windowed transformer", "ours, a small nnFormer"

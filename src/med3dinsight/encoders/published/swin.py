@@ -16,7 +16,7 @@ from torch import Tensor
 OLD_MERGING_WARNING = (
     "up to MONAI 1.4 the 3D Swin transformer joined two of eight neighbours twice and two never; weights trained with "
     "it load into the mended network without a word and compute something else. Nothing in a file says which it is: if "
-    'these weights are from before MONAI 1.5 (May 2025), build the encoder with merging="before_1_5"'
+    "these weights are from before MONAI 1.5 (May 2025), take the encoder whose name ends in _before_1_5"
 )
 _PREFIX = re.compile(r"(module\.)?(swinViT\.)?")
 _OLD_FEED_FORWARD = ((".mlp.fc1.", ".mlp.linear1."), (".mlp.fc2.", ".mlp.linear2."))

@@ -39,9 +39,13 @@ def _nnformer(name: str) -> Build:
 
 _SWIN = "our encoder, MONAI's decoder, equal to MONAI 1.6; Hatamizadeh et al. 2022"
 _NNFORMER = "ours, after Zhou et al. 2023"
+_OLD = "SwinUNETR as MONAI computed it up to 1.4, for weights of that time"
 
 WINDOWED: dict[str, NetworkEntry] = {
     "swin_unetr": NetworkEntry(_swin_unetr("swin_unetr"), 62_186_904, "windowed transformer", _SWIN, "swin_unetr"),
+    "swin_unetr_before_1_5": NetworkEntry(
+        _swin_unetr("swin_unetr_before_1_5"), 62_186_904, "windowed transformer", _OLD, "swin_unetr_before_1_5"
+    ),
     "swin_unetr_tiny": NetworkEntry(
         _swin_unetr("swin_unetr_tiny"), 1_736_704, "windowed transformer", "a small SwinUNETR", "swin_unetr_tiny"
     ),

@@ -31,5 +31,5 @@ def _swin(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 #: Networks whose published names differ from ours by more than a prefix. MedicalNet, MONAI, nnU-Net and nnssl are no
-#: entries: their names are ours behind a prefix.
-LAYOUTS: dict[str, Rename] = {"nnformer": _nnformer, "primus": _primus, "swin": _swin}
+#: entries: their names are ours behind a prefix. Of layouts that fit alike the first is taken.
+LAYOUTS: dict[str, Rename] = {"swin": _swin, "nnformer": _nnformer, "primus": _primus}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -69,6 +72,48 @@ def voxel_features(
     return result
 
 
+@dataclass(frozen=True)
+class VoxelProbe:
+    """A fitted classifier of frozen features.
+
+    Attributes:
+        model: Scaler and logistic regression, as scikit-learn fits them.
+        classes: The classes it knows, in the order of its scores.
+    """
+
+    model: Any
+    classes: tuple[int, ...]
+
+    def auc(self, features: Float[np.ndarray, "m c"], classes: Int[np.ndarray, " m"]) -> dict[int, float]:
+        """Area under the ROC curve of each class against the rest, for the classes that the voxels have too."""
+        from sklearn.metrics import roc_auc_score
+
+        scores = self.model.decision_function(features)
+        if scores.ndim == 1:
+            scores = np.stack([-scores, scores], axis=1)
+        return {
+            value: float(roc_auc_score(classes == value, scores[:, column]))
+            for column, value in enumerate(self.classes)
+            if 0 < (classes == value).sum() < len(classes)
+        }
+
+
+def fit_probe(features: Float[np.ndarray, "n c"], classes: Int[np.ndarray, " n"]) -> VoxelProbe:
+    """Fits a logistic regression on standardised frozen features; one fit serves any number of test people.
+
+    Args:
+        features: Features of the training people's voxels.
+        classes: Their class indices, two different ones at least.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=2000))
+    model.fit(features, classes)
+    return VoxelProbe(model, tuple(int(value) for value in model[-1].classes_))
+
+
 def probe_auc(
     train: Float[np.ndarray, "n c"],
     train_classes: Int[np.ndarray, " n"],
@@ -86,18 +131,4 @@ def probe_auc(
     Returns:
         ``{class: AUC}`` for the classes that both sides have, two at least on each side.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(train)
-    classifier = LogisticRegression(C=REGULARISATION, max_iter=2000).fit(scaler.transform(train), train_classes)
-    scores = classifier.decision_function(scaler.transform(test))
-    columns = {int(value): index for index, value in enumerate(classifier.classes_)}
-    if scores.ndim == 1:
-        scores = np.stack([-scores, scores], axis=1)
-    return {
-        value: float(roc_auc_score(test_classes == value, scores[:, column]))
-        for value, column in columns.items()
-        if 0 < (test_classes == value).sum() < len(test_classes)
-    }
+    return fit_probe(train, train_classes).auc(test, test_classes)

@@ -1,0 +1,50 @@
+"""The registered experiments run from end to end, at the size of a smoke test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from experiments.cells import key_of
+from experiments.measuring import Scale, finetuning, pretraining
+from experiments.plan import POPULATION, arm_of, blocks
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_cell_is_registered_once_with_settings_that_exist() -> None:
+    cells = [cell for block in blocks().values() for cell in block]
+    assert len({key_of(cell) for cell in cells}) == len(cells)
+    for cell in cells:
+        if cell == POPULATION:
+            continue
+        arm = arm_of(cell)
+        if arm.pretrain is not None:
+            assert cell["seed"] == pretraining(cell, Scale()).seed
+        if arm.finetune:
+            config = finetuning(cell, Scale())
+            assert config.init == ("scratch" if arm.pretrain is None else config.run)
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_the_smoke_run_fills_the_tables_and_a_second_one_has_nothing_to_do(tmp_path: Path) -> None:
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", *arguments]
+        path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+        done = subprocess.run(
+            command, cwd=ROOT, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+        )
+        return done.stdout
+
+    first = run("experiments.run", str(tmp_path), "--smoke")
+    assert "methods_compared: 4 done, 0 failed, 0 not run" in first
+    second = run("experiments.run", str(tmp_path), "--smoke")
+    assert "done: " not in second
+    for name in ("methods_compared", "psat_choices", "caption_noise"):
+        table = run(f"experiments.{name}.make_table", str(tmp_path))
+        assert "not run" in table
+        assert (tmp_path / f"{name}.csv").exists()

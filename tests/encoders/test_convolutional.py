@@ -175,6 +175,15 @@ def test_a_volume_that_is_too_small_for_the_inflated_resnet_is_refused() -> None
     assert "at least 16" in caught.value.hint
 
 
+def test_one_small_volume_cannot_train_the_inflated_resnet() -> None:
+    encoder, volume = create_encoder("i3resnet_tiny"), torch.rand(1, 1, 32, 32, 16)
+    with pytest.raises(ConfigError, match="leaves nothing to normalise in training"):
+        encoder(volume)
+    for larger in ((2, 1, 32, 32, 16), (1, 1, 33, 32, 16), (1, 1, 32, 32, 17)):
+        encoder(torch.rand(*larger))
+    encoder.eval()(volume)
+
+
 def test_without_the_extra_the_command_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dynamic_network_architectures.architectures.unet", None)
     with pytest.raises(ConfigError, match="need the package dynamic-network-architectures") as caught:

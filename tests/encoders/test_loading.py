@@ -247,6 +247,25 @@ def test_a_first_layer_of_other_channels_answers_the_same_to_a_copied_grey_volum
     assert "input channels" in row.note
 
 
+def test_a_first_layer_that_is_registered_twice_is_adapted_by_either_name(file) -> None:
+    trained, other = create_encoder("resenc_tiny"), create_encoder("resenc_tiny", in_channels=2)
+    assert load_pretrained(other, file(trained.state_dict())).complete
+    first = "stem.convs.0.conv.weight"
+    half = trained.state_dict()[first] / 2
+    assert torch.equal(other.state_dict()[first], half.expand(-1, 2, -1, -1, -1))
+    only_second = {name: value for name, value in trained.state_dict().items() if name != first}
+    report = load_pretrained(create_encoder("resenc_tiny", in_channels=2), file(only_second))
+    assert report.share == 1
+
+
+def test_checkpoints_of_old_versions_of_pytorch_are_read(tmp_path: Path) -> None:
+    """The kind of file before 1.6, in which MedicalNet and many others were published."""
+    state, other = small().state_dict(), small(seed=1)
+    torch.save({"state_dict": state}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    load_pretrained(other, tmp_path / "old.pth")
+    assert same(other, state)
+
+
 def test_only_the_first_layer_is_adapted_to_other_channels(file) -> None:
     trained, other = I3ResNet((1, 1, 1, 1), 8), I3ResNet((1, 1, 1, 1), 8)
     state = trained.state_dict()

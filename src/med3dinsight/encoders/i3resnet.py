@@ -93,12 +93,18 @@ class I3ResNet(nn.Module):
         """Encodes volumes with intensities in [0, 1].
 
         Raises:
-            ConfigError: An edge is shorter than 16 voxels.
+            ConfigError: An edge is shorter than 16 voxels, or one volume in training leaves one value to normalise.
         """
-        if min(volume.shape[2:]) < SMALLEST:
+        x, y, z = volume.shape[2:]
+        if min(x, y, z) < SMALLEST:
             raise ConfigError(
-                f"a volume of {tuple(volume.shape[2:])} voxels is too small for this encoder",
+                f"a volume of {(x, y, z)} voxels is too small for this encoder",
                 f"use at least {SMALLEST} voxels along every edge",
+            )
+        if self.training and volume.shape[0] == 1 and max(x, y, 2 * z) <= 32:
+            raise ConfigError(
+                f"one volume of {(x, y, z)} voxels a step leaves nothing to normalise in training",
+                "use a batch of at least two volumes, or larger ones",
             )
         weight = self.conv1.weight.sum(1, keepdim=True) if self.in_channels == 1 else self.conv1.weight
         turned = volume.permute(0, 1, 4, 2, 3)

@@ -64,8 +64,9 @@ def load_pretrained(module: nn.Module, source: str | Path, *, minimum_share: flo
     file = read_weight_file(Path(source))
     shared = shared_names(module)
     own = module.state_dict()
-    match = match_names(own, file.tensors, _Fitting(own, first_layer(module)))
-    placed = {name: _place(own[name], match, name, first_layer(module)) for name in match.sources}
+    first = first_layer(module)
+    match = match_names(own, file.tensors, _Fitting(own, first))
+    placed = {name: _place(own[name], match, name, first) for name in match.sources}
     filled = {shared.get(name, name) for name in placed}
     parameters = {name: value.numel() for name, value in module.named_parameters()}
     share = sum(count for name, count in parameters.items() if name in filled) / max(sum(parameters.values()), 1)
@@ -103,7 +104,7 @@ class _Fitting:
     """Says how many elements of the encoder a tensor of the file fills."""
 
     own: Mapping[str, Tensor]
-    first: str
+    first: frozenset[str]
 
     def __call__(self, name: str, tensor: Tensor) -> int:
         wanted = self.own[name]
@@ -112,13 +113,13 @@ class _Fitting:
         return max(wanted.numel(), 1)
 
 
-def _fit(name: str, tensor: Tensor, wanted: Tensor, first: str) -> Fit | None:
+def _fit(name: str, tensor: Tensor, wanted: Tensor, first: frozenset[str]) -> Fit | None:
     if tensor.is_floating_point() != wanted.is_floating_point():
         return None
-    return fit_of(name, tensor.shape, wanted.shape, name == first)
+    return fit_of(name, tensor.shape, wanted.shape, name in first)
 
 
-def _place(wanted: Tensor, match: Match, name: str, first: str) -> _Placed:
+def _place(wanted: Tensor, match: Match, name: str, first: frozenset[str]) -> _Placed:
     tensor = match.state[match.sources[name]]
     fit = _fit(name, tensor, wanted, first)
     assert fit is not None  # the match holds only what fits

@@ -17,9 +17,19 @@ _TABLES = ("position_embedding", "pos_embed", "positions")
 _WINDOW = "relative_position_bias_table"
 
 
-def first_layer(module: nn.Module) -> str:
-    """Returns the name of the weight that sees the input: the first with at least three axes of space and channels."""
-    return next((name for name, value in module.named_parameters() if value.ndim >= 4), "")
+def first_layer(module: nn.Module) -> frozenset[str]:
+    """Returns the names of the weight that sees the input: the first with at least two axes of space.
+
+    It has several names where the network registers the layer twice.
+    """
+    found: Tensor | None = None
+    names = set()
+    for name, value in module.state_dict(keep_vars=True).items():
+        if found is None and isinstance(value, nn.Parameter) and value.ndim >= 4:
+            found = value
+        if value is found:
+            names.add(name)
+    return frozenset(names)
 
 
 def fit_of(name: str, shape: Sequence[int], wanted: Sequence[int], is_first: bool) -> Fit | None:

@@ -129,6 +129,16 @@ def test_data_are_the_sample_or_a_folder_beside_the_file(study: Study, document:
     assert study_from(document, (), Path("/data")).prepare_config(Path("/w")).source == "/w/sample"
 
 
+def test_a_table_of_labels_lies_beside_the_study_file(document: dict[str, Any], tmp_path: Path) -> None:
+    document["finetune"] = {"task": "classification", "table": "labels.csv"}
+    del document["probe"]
+    (config, *_) = study_from(document, (), tmp_path).finetune_configs()
+    assert (config.task, config.table) == ("classification", str(tmp_path / "labels.csv"))
+    document["finetune"]["table"] = 7
+    with pytest.raises(ConfigError, match=r"finetune\.table = 7"):
+        study_from(document, (), tmp_path)
+
+
 def test_jobs_keep_to_one_thread_and_the_device_of_the_study(document: dict[str, Any]) -> None:
     document["study"]["device"] = "cpu"
     document["embed"] = {"threads": 2}

@@ -157,8 +157,11 @@ class Study:
         """Settings of one fine-tuning run, called ``ARM-sSEED``; ``number`` counts the seeds.
 
         With several pre-training seeds the runs take them in turns. The scratch twin has the shared encoder's network.
+        A table of labels lies beside the study file.
         """
         seed = self.config.seeds[number]
+        table = self.tables.get("finetune", {}).get("table")
+        labels = {} if not isinstance(table, str) else {"table": str(self.folder / table)}
         encoder = arm.encoder or self.tables.get("pretrain", {}).get("encoder")
         runs = self.pretraining_runs(arm)
         return self.build(
@@ -170,6 +173,7 @@ class Study:
             seed=seed,
             validation=self.config.validation_subjects,
             test=self.config.test_subjects,
+            **labels,
         )
 
     def pretrain_configs(self) -> list[PretrainConfig]:

@@ -148,6 +148,23 @@ class Workbench:
             write_nifti(folder / "predictions" / f"{case}.nii.gz", drawn, affine)
         self.record(folder, "finetune", {"arm": arm, "seed": seed, "steps": 20}, {})
 
+    def classify(self, scored: bool = True) -> None:
+        """Two arms that tell two classes apart, one seed each, on one person; and their scores."""
+        for arm in ("scratch", "insight"):
+            folder = self.workspace.finetuning / f"{arm}-classes-s0"
+            facts = {"task": "classification", "network": "conv_tiny", "arm": arm, "seed": 0}
+            facts |= {
+                "classes": [{"name": "AD"}, {"name": "NC"}],
+                "init": "scratch" if arm == "scratch" else "insight-s0",
+            }
+            facts |= {"train": ["ann"], "validation": [], "test": ["bob"], "test_cases": ["bob"]}
+            write_json(folder / "model.json", facts)
+            (folder / "log.jsonl").write_text('{"step": 20, "loss": 0.6}\n')
+            self.record(folder, "finetune", {"arm": arm, "seed": 0, "steps": 20}, {})
+        if scored:
+            write_json(self.workspace.evaluation / "classification.json", classes())
+            self.record(self.workspace.evaluation / "classification", "evaluate", {}, {})
+
     def evaluate(self, scores: dict[str, Any]) -> None:
         write_json(self.workspace.evaluation / "scores.json", scores)
         self.record(self.workspace.evaluation / "segmentation", "evaluate", {"cases": "volume"}, {})
@@ -240,6 +257,32 @@ def scores(test: str = "bob") -> dict[str, Any]:
         "leakage_checks": {"insight-s0": "training and pre-training"},
         "comparisons": [comparison(), comparison("hd95_mm", (-3.0, 1.0))],
         "not_compared": [],
+        "left_out": {"cases": [], "values": []},
+    }
+
+
+def classes() -> dict[str, Any]:
+    """A ``classification.json`` of two arms."""
+
+    def arm(init: str, low: float, high: float) -> dict[str, Any]:
+        by_seed = {"accuracy": [low, high], "balanced_accuracy": [low, high], "auroc": [low, None]}
+        summary = {"accuracy": (low + high) / 2, "balanced_accuracy": (low + high) / 2, "auroc": low}
+        cases = {"bob": {"AD": {"probability": 0.7, "truth": 1}, "NC": {"probability": 0.3, "truth": 0}}}
+        return {
+            "init": init,
+            "seed": [0, 1],
+            "cases": cases,
+            "summary": {**summary, "by_seed": by_seed, "n_cases": 12, "n_subjects": 9},
+        }
+
+    alone = {"arm": "late", "against": None, "reason": "no scratch arm of this network and classes"}
+    return {
+        "task": "classification",
+        "definitions": {"auroc": "ties half"},
+        "arms": {"scratch": arm("scratch", 0.5, 0.6), "insight": arm("insight-s0", 0.75, 0.85)},
+        "leakage_checks": {"insight-classes-s0": "training and pre-training"},
+        "comparisons": [comparison("auroc", (0.05, 0.45), scope="subjects", n_subjects=9)],
+        "not_compared": [alone],
         "left_out": {"cases": [], "values": []},
     }
 

@@ -9,8 +9,9 @@ from typing import Any
 from .config import ReportConfig
 from .wording import count, interval, number, p_value, percent, signed
 
-#: Names of the metrics and digits of a difference in them.
+#: Names of the metrics of segmentation and of classification, and digits of a difference in them.
 METRIC_NAMES = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "nsd": "NSD"}
+CLASSIFICATION_NAMES = {"auroc": "AUROC", "accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy"}
 METRIC_DIGITS = {"dice": 3, "hd95_mm": 1, "nsd": 3}
 #: Adjusted p-values from here on do not support a gain.
 _LEVEL = 0.05
@@ -39,6 +40,16 @@ class Target:
     value: str
     met: bool
     verdict: str
+
+
+def metric_name(metric: str) -> str:
+    """Returns a metric's name for people.
+
+    Example:
+        >>> metric_name("auroc")
+        'AUROC'
+    """
+    return {**METRIC_NAMES, **CLASSIFICATION_NAMES}.get(metric, metric)
 
 
 def judge(row: Mapping[str, Any]) -> Verdict:

@@ -47,8 +47,10 @@ class Inputs:
         document: The study's tables, empty where stages were called one by one.
         cases: Prepared cases in the order of the manifest.
         pretraining: Finished pre-training runs, in the order of the study's arms.
-        finetuning: Finished fine-tuning runs, in the order of the study's arms, then by seed.
-        scores: ``scores.json``, or None where nothing was scored.
+        finetuning: Finished runs fine-tuned for segmentation, in the order of the study's arms, then by seed.
+        classifying: Finished runs fine-tuned for classification, in the same order.
+        scores: ``scores.json`` of the segmentations, or None where none was scored.
+        classification: ``classification.json``, or None.
         localization: ``localization.json``, or None.
         probe: ``probe.json``, or None.
     """
@@ -59,9 +61,16 @@ class Inputs:
     cases: tuple[Case, ...]
     pretraining: tuple[Run, ...]
     finetuning: tuple[Run, ...]
+    classifying: tuple[Run, ...]
     scores: dict[str, Any] | None
+    classification: dict[str, Any] | None
     localization: dict[str, Any] | None
     probe: dict[str, Any] | None
+
+    @property
+    def fine_tuned(self) -> tuple[Run, ...]:
+        """Fine-tuned runs of both tasks."""
+        return (*self.finetuning, *self.classifying)
 
     @property
     def study(self) -> dict[str, Any]:
@@ -116,14 +125,21 @@ def read_inputs(workspace: Workspace) -> Inputs:
     def evaluation(stage: str, file: str) -> dict[str, Any] | None:
         return read_json(workspace.evaluation / file) if f"evaluation/{stage}" in records else None
 
+    fine_tuned = sorted(_runs(workspace.finetuning, "model.json"), key=place)
+    scores = evaluation("segmentation", "scores.json")
+    # The file may be about classifications by now, where the runs that were scored before are gone.
+    if scores is not None and scores.get("task", "segmentation") != "segmentation":
+        scores = None
     return Inputs(
         workspace=workspace,
         records=records,
         document=document,
         cases=tuple(read_manifest(workspace.prepared)),
         pretraining=tuple(sorted(_runs(workspace.pretraining, "encoder.json"), key=place)),
-        finetuning=tuple(sorted(_runs(workspace.finetuning, "model.json"), key=place)),
-        scores=evaluation("segmentation", "scores.json"),
+        finetuning=tuple(run for run in fine_tuned if run.facts.get("task") != "classification"),
+        classifying=tuple(run for run in fine_tuned if run.facts.get("task") == "classification"),
+        scores=scores,
+        classification=evaluation("classification", "classification.json"),
         localization=evaluation("localization", "localization.json"),
         probe=evaluation("probe", "probe.json"),
     )

@@ -12,6 +12,7 @@ from .config import ReportConfig
 from .inputs import Inputs
 from .pictures import MARK_WORDS
 from .sections.captions import caption_section
+from .sections.classification import classification_section
 from .sections.data import data_section
 from .sections.features import feature_section
 from .sections.limits import limits
@@ -38,10 +39,14 @@ SECTIONS: tuple[tuple[str, str, Callable[[Inputs, ReportConfig], Any]], ...] = (
     ("localization", "Slice localisation", localization_section),
     ("probe", "Frozen voxel probe", lambda inputs, _: probe_section(inputs)),
     ("segmentation", "Fine-tuning for segmentation", lambda inputs, _: segmentation_section(inputs)),
+    ("classification", "Fine-tuning for classification", lambda inputs, _: classification_section(inputs)),
     ("overlays", "Slices with label maps", overlay_section),
     ("limits", "Limits", lambda inputs, _: limits(inputs)),
     ("reproduce", "How to reproduce", lambda inputs, _: reproduce_section(inputs)),
 )
+
+#: Sections that are left out where they are None; the others say what was not run.
+OPTIONAL = frozenset({"classification"})
 
 
 def render_page(inputs: Inputs, config: ReportConfig, progress: Progress) -> str:
@@ -56,7 +61,9 @@ def render_page(inputs: Inputs, config: ReportConfig, progress: Progress) -> str
 
     contents = []
     for done, (name, heading, build) in enumerate(SECTIONS, start=1):
-        contents.append({"name": name, "heading": heading, "content": build(inputs, config)})
+        content = build(inputs, config)
+        if content is not None or name not in OPTIONAL:
+            contents.append({"name": name, "heading": heading, "content": content})
         progress(done, len(SECTIONS), heading)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),

@@ -60,7 +60,7 @@ def uses_of_subjects(inputs: Inputs) -> dict[str, tuple[str, ...]]:
     add(test_subjects(inputs), TEST)
     for run in inputs.pretraining:
         add(run.facts["subjects"], PRETRAINED)
-    for run in inputs.finetuning:
+    for run in inputs.fine_tuned:
         add(run.facts["train"], TRAINED)
         add(run.facts["validation"], VALIDATED)
     return {subject: tuple(uses) for subject, uses in found.items()}
@@ -68,7 +68,7 @@ def uses_of_subjects(inputs: Inputs) -> dict[str, tuple[str, ...]]:
 
 def test_subjects(inputs: Inputs) -> list[str]:
     """Returns the subjects that something was tested on, else those that the study means to test on."""
-    tested = {subject for run in inputs.finetuning for subject in run.facts["test"]}
+    tested = {subject for run in inputs.fine_tuned for subject in run.facts["test"]}
     for row in (inputs.localization or {}).values():
         tested |= set(people_of(row["person"]))
     for record in inputs.of_stage("probe").values():
@@ -79,7 +79,7 @@ def test_subjects(inputs: Inputs) -> list[str]:
 def seen_test_subjects(inputs: Inputs) -> list[str]:
     """Returns the test subjects that some training has seen: pre-training, fine-tuning, or fitting the projections."""
     learned = {subject for run in inputs.pretraining for subject in run.facts["subjects"]}
-    learned |= {subject for run in inputs.finetuning for side in ("train", "validation") for subject in run.facts[side]}
+    learned |= {subject for run in inputs.fine_tuned for side in ("train", "validation") for subject in run.facts[side]}
     for record in inputs.of_stage("embed").values():
         learned |= {case.subject for case in inputs.cases} - set(record.config.get("held_out", ()))
     return sorted(learned & set(test_subjects(inputs)))

@@ -18,12 +18,14 @@ def limits(inputs: Inputs) -> tuple[str, ...]:
     tested = test_subjects(inputs)
     found = [_people(inputs, tested), *_labels(inputs, tested)]
     found += _stand_ins(inputs)
-    if inputs.finetuning:
+    if inputs.fine_tuned:
         found.append(
             "Fine-tuning is short and its seeds scatter: with a few seeds only large differences can be told from "
             "chance. More seeds do not replace more people."
         )
-    if any(row.get("scope") == "within subject" for row in (inputs.scores or {}).get("comparisons", ())):
+    documents = (inputs.scores or {}, inputs.classification or {})
+    compared = [row for document in documents for row in document.get("comparisons", ())]
+    if any(row.get("scope") == "within subject" for row in compared):
         found.append(
             "An interval marked “within subject” is about pieces of one person's scan and about seeds. It says nothing "
             "about how the next person would come out."

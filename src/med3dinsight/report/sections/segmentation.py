@@ -7,24 +7,17 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from ..charts import Chart, Curve, Dot, LegendEntry, dot_chart, legend, line_chart
-from ..claims import METRIC_DIGITS, METRIC_NAMES, Verdict, judge
+from ..charts import Chart, LegendEntry
+from ..claims import METRIC_NAMES
+from ..comparisons import ArmVerdict, comparison_table, difference_charts, verdicts
+from ..finetuned_runs import loss_chart, runs_table
 from ..inputs import Inputs
-from ..tables import Group, Table, plain_table
-from ..wording import count, interval, listed, number, p_value, signed
+from ..tables import Group, Table
+from ..wording import count, number
 
 _ALL = "mean of the classes"
 _TABLE_DIGITS = {"dice": 3, "hd95_mm": 1, "nsd": 3}
 Cases = Mapping[str, Mapping[str, Mapping[str, Any]]]
-
-
-@dataclass(frozen=True)
-class ArmVerdict:
-    """An arm, the metrics in which the same is said of it, and what that is."""
-
-    arm: str
-    metrics: str
-    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -54,20 +47,20 @@ class SegmentationSection:
 
 
 def segmentation_section(inputs: Inputs) -> SegmentationSection | None:
-    """Describes fine-tuning; None where no model was fine-tuned."""
+    """Describes fine-tuning for segmentation; None where no model was."""
     if not inputs.finetuning:
         return None
     scores = inputs.scores or {}
     comparisons = list(scores.get("comparisons", ()))
-    chart, entries = _loss(inputs)
+    chart, entries = loss_chart(inputs.finetuning)
     return SegmentationSection(
-        runs=_runs(inputs),
+        runs=runs_table(inputs.finetuning),
         loss=chart,
         legend=entries,
         scores=_score_table(scores) if scores else None,
-        comparisons=_comparison_table(comparisons) if comparisons else None,
-        verdicts=tuple(_verdicts(comparisons)),
-        charts=tuple(_difference_charts(comparisons)),
+        comparisons=comparison_table(comparisons) if comparisons else None,
+        verdicts=verdicts(comparisons),
+        charts=difference_charts(comparisons, METRIC_NAMES),
         notes=tuple(_notes(scores)) if scores else (),
         definitions=tuple((METRIC_NAMES.get(key, key), text) for key, text in scores.get("definitions", {}).items()),
     )
@@ -81,38 +74,6 @@ def mean_of_classes(arm: Mapping[str, Any], metric: str) -> float | None:
         metric: "dice", "hd95_mm" or "nsd".
     """
     return _mean(_of_all(case, metric, None) for case in arm["cases"].values())
-
-
-def _runs(inputs: Inputs) -> Table:
-    rows = [
-        (
-            run.name,
-            str(run.facts["arm"]),
-            str(run.facts["init"]),
-            str(run.facts["network"]),
-            listed(run.facts["train"]),
-            listed(run.facts["test"]),
-            str(run.facts["seed"]),
-            str(run.record.config.get("steps", number(None))),
-            number(run.log[-1]["loss"], 3) if run.log else number(None),
-        )
-        for run in inputs.finetuning
-    ]
-    head = ("Run", "Arm", "Weights from", "Network", "Trained on", "Tested on", "Seed", "Steps", "Last loss")
-    return plain_table("Fine-tuned runs", head, rows, texts=6)
-
-
-def _loss(inputs: Inputs) -> tuple[Chart, tuple[LegendEntry, ...]]:
-    arms = list(dict.fromkeys(str(run.facts["arm"]) for run in inputs.finetuning))
-    curves = [
-        Curve(
-            tuple(row["step"] for row in run.log), tuple(row["loss"] for row in run.log), arms.index(run.facts["arm"])
-        )
-        for run in inputs.finetuning
-    ]
-    ends = [f"{run.name} ends at {number(run.log[-1]['loss'])}" for run in inputs.finetuning if run.log]
-    chart = line_chart("Training loss, one line a seed", "Training loss of fine-tuning: " + "; ".join(ends), curves)
-    return chart, legend(arms)
 
 
 def _score_table(scores: Mapping[str, Any]) -> Table:
@@ -167,52 +128,6 @@ def _row(name: str, arm: Mapping[str, Any], read: Reader) -> tuple[str, ...]:
 def _mean(values: Iterable[float | None]) -> float | None:
     defined = [value for value in values if value is not None]
     return fmean(defined) if defined else None
-
-
-def _comparison_table(comparisons: list[Mapping[str, Any]]) -> Table:
-    rows: dict[str, list[tuple[str, ...]]] = {}
-    for row in comparisons:
-        digits = METRIC_DIGITS.get(row["metric"], 3)
-        rows.setdefault(f"{row['arm']} − {row['against']}", []).append(
-            (
-                METRIC_NAMES.get(row["metric"], row["metric"]),
-                signed(row["mean_difference"], digits),
-                interval(row["ci95"], digits),
-                p_value(row["p_value"]),
-                p_value(row["p_adjusted"]),
-                "yes" if judge(row).gain else "no",
-            )
-        )
-    head = ("Metric", "Mean difference", "95 % interval", "p", "p adjusted", "Gain claimed")
-    groups = tuple(Group(title, tuple(cells)) for title, cells in rows.items())
-    return Table("Paired differences; the same cases and seeds in both arms", head, groups)
-
-
-def _verdicts(comparisons: list[Mapping[str, Any]]) -> Iterable[ArmVerdict]:
-    metrics: dict[tuple[str, Verdict], list[str]] = {}
-    for row in comparisons:
-        metrics.setdefault((row["arm"], judge(row)), []).append(METRIC_NAMES.get(row["metric"], row["metric"]))
-    return (ArmVerdict(arm, listed(names), verdict) for (arm, verdict), names in metrics.items())
-
-
-def _difference_charts(comparisons: list[Mapping[str, Any]]) -> Iterable[Chart]:
-    for metric, name in METRIC_NAMES.items():
-        rows = [row for row in comparisons if row["metric"] == metric]
-        if not rows:
-            continue
-        better = rows[0].get("better", "lower" if metric == "hd95_mm" else "higher")
-        dots = [Dot(row["arm"], row["mean_difference"], row["ci95"][0], row["ci95"][1]) for row in rows]
-        digits = METRIC_DIGITS[metric]
-        words = (
-            f"{row['arm']} {signed(row['mean_difference'], digits)} ({interval(row['ci95'], digits)})" for row in rows
-        )
-        yield dot_chart(
-            f"{name} against {rows[0]['against']}",
-            f"Difference in {name} with its 95 % interval: " + "; ".join(words),
-            dots,
-            unit=f"difference; {better} is better",
-            reference=(0.0, "no difference"),
-        )
 
 
 def _notes(scores: Mapping[str, Any]) -> Iterable[str]:

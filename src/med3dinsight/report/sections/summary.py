@@ -43,16 +43,19 @@ def summary(inputs: Inputs, config: ReportConfig) -> Summary:
     """Says what the finished stages show; what was not run is said to be missing."""
     arms = inputs.localization or {}
     dice = [row for row in (inputs.scores or {}).get("comparisons", ()) if row["metric"] == "dice"]
+    auroc = [row for row in (inputs.classification or {}).get("comparisons", ()) if row["metric"] == "auroc"]
     figures: list[Figure] = []
     if arms:
         name, row = next(iter(arms.items()))
         figures += _localization_figures(name, row, _control_in_words(inputs, name))
     if dice:
-        figures.append(_dice_figure(dice[0]))
+        figures.append(_difference_figure(dice[0], "mean Dice"))
+    if auroc:
+        figures.append(_difference_figure(auroc[0], "AUROC"))
     return Summary(
         lead=_lead(inputs),
         figures=tuple(figures),
-        sentences=(*_localization_sentences(inputs, arms), *_finetuning_sentences(inputs, dice)),
+        sentences=(*_localization_sentences(inputs, arms), *_finetuning_sentences(inputs, dice, auroc)),
         targets=tuple((name, target) for name, row in arms.items() for target in localization_targets(row, config)),
     )
 
@@ -100,11 +103,11 @@ def _localization_figures(name: str, row: Mapping[str, Any], control: str) -> li
     ]
 
 
-def _dice_figure(row: Mapping[str, Any]) -> Figure:
+def _difference_figure(row: Mapping[str, Any], name: str) -> Figure:
     verdict = judge(row)
     return Figure(
         signed(row["mean_difference"], 3),
-        f"mean Dice of {row['arm']} against {row['against']} after fine-tuning",
+        f"{name} of {row['arm']} against {row['against']} after fine-tuning",
         f"95 % interval {interval(row['ci95'], 3)}; " + ("it excludes 0" if verdict.gain else "no gain is claimed"),
         claimed=verdict.gain,
     )
@@ -139,16 +142,24 @@ def _levels(inputs: Inputs, row: Mapping[str, Any]) -> str:
     return text + ": both segment poorly, so it says little" if max(ours, theirs) < _POOR_DICE else text
 
 
-def _finetuning_sentences(inputs: Inputs, dice: list[Mapping[str, Any]]) -> list[str]:
-    if not inputs.finetuning:
+def _finetuning_sentences(inputs: Inputs, dice: list[Mapping[str, Any]], auroc: list[Mapping[str, Any]]) -> list[str]:
+    if not inputs.fine_tuned:
         return ["Nothing was fine-tuned."]
-    if not dice:
+    if not dice and not auroc:
         return ["No fine-tuned arm was compared with its scratch twin."]
     sentences = []
-    for row in dice:
+    for row in (*dice, *auroc):
         verdict = judge(row)
+        segments = row["metric"] == "dice"
+        task, name = ("Fine-tuning", "mean Dice") if segments else ("Classification", "AUROC")
         sentences.append(
-            f"Fine-tuning, {row['arm']} against {row['against']}: mean Dice differs by {difference_in_words(row)}"
-            f"{_levels(inputs, row)}. {verdict.text} {verdict.scope}"
+            f"{task}, {row['arm']} against {row['against']}: {name} differs by {difference_in_words(row)}"
+            f"{_levels(inputs, row) if segments else _areas(inputs, row)}. {verdict.text} {verdict.scope}"
         )
     return [*sentences, "A gain is claimed only where the interval excludes 0."]
+
+
+def _areas(inputs: Inputs, row: Mapping[str, Any]) -> str:
+    arms = (inputs.classification or {})["arms"]
+    ours, theirs = (arms[row[side]]["summary"]["auroc"] for side in ("arm", "against"))
+    return f", at {number(ours, 3)} and {number(theirs, 3)} (guessing has 0.5)"

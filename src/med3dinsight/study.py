@@ -7,9 +7,8 @@
                                 settings of the stages, the same for all arms
     [[arm]]                     what is compared: a name, where its weights start, and how it differs
 
-It resolves to one settings object for every call of a stage; ``pipeline.py`` makes the calls. Test
-subjects are held out of everything that is fitted. The read-outs run where their table, ``[localize]``
-or ``[probe]``, stands in the file, even empty.
+It resolves to one settings object for every call of a stage; ``pipeline.py`` makes the calls. Test subjects are held
+out of all that is fitted. The read-outs run where their table, ``[localize]`` or ``[probe]``, stands in the file.
 """
 
 from __future__ import annotations
@@ -157,11 +156,8 @@ class Study:
         """Settings of one fine-tuning run, called ``ARM-sSEED``; ``number`` counts the seeds.
 
         With several pre-training seeds the runs take them in turns. The scratch twin has the shared encoder's network.
-        A table of labels lies beside the study file.
         """
-        seed = self.config.seeds[number]
-        table = self.tables.get("finetune", {}).get("table")
-        labels = {} if not isinstance(table, str) else {"table": str(self.folder / table)}
+        seed, shared = self.config.seeds[number], self.tables.get("finetune", {})
         encoder = arm.encoder or self.tables.get("pretrain", {}).get("encoder")
         runs = self.pretraining_runs(arm)
         return self.build(
@@ -169,11 +165,11 @@ class Study:
             run=f"{arm.name}-s{seed}",
             arm=arm.name,
             init="scratch" if arm.init == "scratch" else runs[number % len(runs)],
-            network=self.tables.get("finetune", {}).get("network", encoder),
+            network=shared.get("network", encoder),
             seed=seed,
             validation=self.config.validation_subjects,
             test=self.config.test_subjects,
-            **labels,
+            table=str(self.folder / shared["table"]) if isinstance(shared.get("table"), str) else shared.get("table"),
         )
 
     def pretrain_configs(self) -> list[PretrainConfig]:

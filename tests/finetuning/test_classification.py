@@ -38,8 +38,6 @@ from med3dinsight.workspace.voxel_store import VoxelStore, read_manifest
 from .conftest import case
 
 LABELS = {"anna": "sick", "bert": "well", "cleo": "sick"}
-#: Networks that learn at another rate than the others.
-RATE = {"densenet121_3d_tiny": 1e-2}
 SIDES = {"anna": "train", "bert": "train", "cleo": "test"}
 
 
@@ -63,15 +61,25 @@ def task_of(config: FinetuneConfig, work: Workspace) -> ClassificationTask:
 
 
 @pytest.mark.parametrize(
-    "network", ["conv_tiny", "resnet50_3d_tiny", "medicalnet_tiny", "densenet121_3d_tiny", "mrnet_tiny", "m3t_tiny"]
+    ("network", "edge", "steps", "rate"),
+    [
+        ("conv_tiny", 16, 40, 2e-3),
+        ("resnet50_3d_tiny", 32, 50, 6e-3),
+        ("medicalnet_tiny", 32, 50, 6e-3),
+        ("densenet121_3d_tiny", 32, 50, 1e-2),
+        ("mrnet_tiny", 32, 60, 2e-3),
+        ("m3t_tiny", 16, 40, 2e-3),
+    ],
 )
-def test_a_classifier_learns_two_people_by_heart_by_the_command(work: Workspace, table: Path, network: str) -> None:
+def test_a_classifier_learns_two_people_by_heart_by_the_command(
+    work: Workspace, table: Path, network: str, edge: int, steps: int, rate: float
+) -> None:
     """The test that comes before any other claim about training."""
-    settings = {"network": network, "learning_rate": RATE.get(network, 2e-3), "contrast_augmentation": 0.0}
-    settings |= {"patch_size": 32, "checkpoint_every": 60, "device": "cpu"}
+    settings = {"network": network, "learning_rate": rate, "contrast_augmentation": 0.0, "patch_size": edge}
+    settings |= {"checkpoint_every": steps, "device": "cpu"}
     words = [word for name, value in settings.items() for word in ("--set", f"finetune.{name}={value}")]
-    command = ["finetune", str(work.root), "--task", "classification", "--table", str(table), "--steps", "60", *words]
-    assert main(command) == 0
+    command = ["finetune", str(work.root), "--task", "classification", "--table", str(table), "--steps", str(steps)]
+    assert main([*command, *words]) == 0
     model, facts = read_model(work.finetuning / "scratch-s0")
     store = VoxelStore(work.prepared)
     for name, right in (("anna-image", 0), ("bert-image", 1)):

@@ -46,7 +46,7 @@ def test_the_difference_is_that_of_the_scores_averaged_over_seeds(metric: str, c
     assert score_difference(pairs, metric) == pytest.approx(plainly(pairs, metric, np.arange(24)))
 
 
-@pytest.mark.parametrize(("metric", "classes"), [("auroc", 2), ("auroc", 3), ("balanced_accuracy", 3)])
+@pytest.mark.parametrize(("metric", "classes"), [("auroc", 2), ("balanced_accuracy", 3)])
 def test_the_interval_is_that_of_resampled_rows_scored_one_by_one(metric: str, classes: int) -> None:
     """The same bootstrap the slow way: rows of whole units, with repetitions; scipy's BCa over the units."""
     pairs = draw(2, cases=30, seeds=1, classes=classes)
@@ -56,7 +56,7 @@ def test_the_interval_is_that_of_resampled_rows_scored_one_by_one(metric: str, c
         return round(plainly(pairs, metric, rows.astype(int)), 12)
 
     slow = stats.bootstrap(
-        (np.arange(30),), statistic, n_resamples=600, method="BCa", vectorized=False, rng=np.random.default_rng(0)
+        (np.arange(30),), statistic, n_resamples=500, method="BCa", vectorized=False, rng=np.random.default_rng(0)
     ).confidence_interval
     assert found.method == "BCa bootstrap over units"
     assert (found.low, found.high) == pytest.approx((slow.low, slow.high), abs=0.05)

@@ -70,12 +70,16 @@ def build_objective(config: PretrainConfig, pool: Pool, encoder: nn.Module | Non
 
 def save_run(folder: Path, config: PretrainConfig, built: Built, image_size: int, cases: list[Case]) -> None:
     """Writes the encoder's weights (the averaged ones where they were asked for), PSAT's, and ``encoder.json``."""
-    matched = find_method(config.method).features
+    method = find_method(config.method)
+    matched = method.features
+    match: str | None = "text" if method.texts_only else config.match
+    if config.no_text:
+        match = None if method.texts_only else "image"
     facts: dict[str, Any] = {
         "captioner": config.captioner if matched else None,
         "towers": config.towers if matched else None,
         "own_module": built.own,
-        "match": None if not matched else "image" if config.no_text else config.match,
+        "match": match if matched else None,
         "method": config.method,
         "no_text": config.no_text,
         "shuffled_pairs": config.shuffled_pairs,

@@ -57,7 +57,9 @@ class PretrainConfig(StageConfig):
 
     # The alignment loss.
     alignment: Alignment | None = Field(None, description="loss between answers and 2D features")
-    temperature: float = Field(0.07, gt=0, le=10, description="temperature of contrastive losses, or where it starts")
+    temperature: float | None = Field(
+        None, gt=0, le=10, description="temperature of contrastive losses, or where it starts"
+    )
     learn_temperature: bool = Field(False, description="learn the temperature (infonce, sigmoid)")
     metric: Literal["euclidean", "diagonal", "psd"] | None = Field(None, description="ground metric of transport")
     ot_regularization: float = Field(0.03, gt=0, le=10, description="entropic regularisation of transport")
@@ -94,6 +96,8 @@ class PretrainConfig(StageConfig):
     text_dropout: float = Field(0.5, ge=0, le=1, description="t3d: share of volumes whose text is left out")
     teacher_momentum: float | None = Field(None, ge=0, lt=1, description="moco, dino: momentum of the teacher")
     projection_width: int = Field(128, ge=8, description="width of the projections that peers contrast")
+    normalized_targets: bool = Field(False, description="mae: rebuild patches brought to mean 0 and variance 1")
+    local_views: int = Field(0, ge=0, description="dino: views of half the edge that the student also sees")
 
     # Looking while training.
     readout_every: int = Field(0, ge=0, description="steps between read-outs on the watched people; 0 = off")

@@ -30,6 +30,7 @@ class Method:
         source: The paper, or "ours".
         preset: Settings that the method gives where the user has left them out.
         features: Whether it matches 2D features of slices, so that `embed` has to have run.
+        texts_only: Whether texts are all that it matches of them.
         without_text: Whether ``no_text`` leaves something to learn.
         least_volumes: Volumes a step that it needs at least.
     """
@@ -39,6 +40,7 @@ class Method:
     source: str
     preset: Mapping[str, Any] = field(default_factory=dict)
     features: bool = False
+    texts_only: bool = False
     without_text: bool = True
     least_volumes: int = 1
 
@@ -49,10 +51,77 @@ def _psat(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
     return SliceAlignment(config, encoder, pool)
 
 
+def _mae(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .peers.mae import MaskedAutoencoder
+
+    return MaskedAutoencoder(config, encoder, pool)
+
+
+def _simmim(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .peers.simmim import SimMIM
+
+    return SimMIM(config, encoder, pool)
+
+
+def _simclr(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .peers.simclr import SimCLR
+
+    return SimCLR(config, encoder, pool)
+
+
+def _moco(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .peers.moco import MoCo
+
+    return MoCo(config, encoder, pool)
+
+
+def _dino(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .peers.dino import Dino
+
+    return Dino(config, encoder, pool)
+
+
+def _voco(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .peers.voco import VoCo
+
+    return VoCo(config, encoder, pool)
+
+
+def _genesis(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .peers.genesis import Genesis
+
+    return Genesis(config, encoder, pool)
+
+
+def _gtgm(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .peers.gtgm import GTGM
+
+    return GTGM(config, encoder, pool)
+
+
+def _clip3d(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .peers.clip3d import VolumeCLIP
+
+    return VolumeCLIP(config, encoder, pool)
+
+
+def _t3d(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .text_informed import TextInformed
+
+    return TextInformed(config, encoder, pool)
+
+
+def _multiview(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
+    from .multiview import Multiview
+
+    return Multiview(config, encoder, pool)
+
+
 #: Given where neither the user nor the method says anything.
 _DEFAULTS: Mapping[str, Any] = {
     "slices_per_volume": 1,
     "alignment": "infonce",
+    "temperature": 0.07,
     "metric": "euclidean",
     "reconstruction": "none",
     "mask_ratio": 0.6,
@@ -84,6 +153,60 @@ METHODS: dict[str, Method] = {
         {**_TRANSPORT, "metric": "diagonal", "reconstruction": "plain"},
         features=True,
     ),
+    "t3d": Method(
+        _t3d,
+        "text-informed contrast of two crops, and restoration; our reading",
+        "after arXiv 2312.01529",
+        {"mask_ratio": 0.5},
+        features=True,
+        texts_only=True,
+        least_volumes=2,
+    ),
+    "multiview": Method(
+        _multiview,
+        "volume against report, and crops that agree where K texts look; our reading",
+        "after arXiv 2312.01529",
+        {"slices_per_volume": 8},
+        features=True,
+        texts_only=True,
+        without_text=False,
+        least_volumes=2,
+    ),
+    "gtgm": Method(
+        _gtgm,
+        "two views against the nearest caption, and each other (Barlow Twins)",
+        "arXiv 2306.04811",
+        features=True,
+        texts_only=True,
+        least_volumes=2,
+    ),
+    "clip3d": Method(
+        _clip3d,
+        "volume against the mean of its captions (CLIP)",
+        "arXiv 2103.00020, for volumes",
+        features=True,
+        texts_only=True,
+        without_text=False,
+        least_volumes=2,
+    ),
+    "mae": Method(_mae, "masked autoencoder", "arXiv 2111.06377", {"mask_ratio": 0.75}),
+    "simmim": Method(_simmim, "masked blocks by one linear layer", "arXiv 2111.09886", {"mask_ratio": 0.6}),
+    "genesis": Method(_genesis, "restoration of a spoilt volume (Models Genesis)", "doi 10.1016/j.media.2020.101840"),
+    "simclr": Method(_simclr, "contrast of two views", "arXiv 2002.05709", {"temperature": 0.1}, least_volumes=2),
+    "moco": Method(
+        _moco,
+        "contrast with a slow teacher (MoCo v3)",
+        "arXiv 2104.02057",
+        {"temperature": 0.2, "teacher_momentum": 0.99},
+        least_volumes=2,
+    ),
+    "dino": Method(
+        _dino,
+        "self-distillation with a slow teacher",
+        "arXiv 2104.14294",
+        {"temperature": 0.1, "teacher_momentum": 0.996},
+    ),
+    "voco": Method(_voco, "position of a cube by its overlap with base crops", "arXiv 2402.17300"),
     "none": Method(None, "control: the random weights themselves, nothing is trained", "ours"),
 }
 

@@ -51,7 +51,7 @@ class SliceAlignment(nn.Module):
             regularization=config.ot_regularization,
             mass=config.ot_mass,
             iterations=config.ot_iterations or None,
-            temperature=config.temperature,
+            temperature=config.temperature or 0.07,
             learn_temperature=config.learn_temperature,
         )
         self.losses = nn.ModuleDict({side: build_alignment_loss(images.shape[1], settings) for side in self.sides})

@@ -1,0 +1,87 @@
+"""What steps see of crops: one plain look at each, or several views that differ as scans of one place may.
+
+A view is the crop moved a little inside its volume, under another contrast curve, sometimes with noise, a blur, and
+a box cut out. Nothing is mirrored: prepared volumes have their axes in the body's directions, and a mirrored person
+has the liver on the left. Nothing is zoomed: a voxel is a size in millimetres, and organs are told by it. Departs in
+both from the views of SimCLR and of those after it, whose photographs have neither.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from ..records import Crop
+from ..training.augmentation import contrast_curve
+from .config import PretrainConfig
+from .pool import Pool
+
+#: Largest shift of a view as a share of the crop's edge; an axis without room inside the volume has half of it.
+SHIFT = 0.25
+#: Each of noise, blur and cut-out happens to a view with this probability.
+CHANCE = 0.5
+#: Largest deviation of the noise, widths of the blur in voxels, and edges of the box as shares of the crop's.
+NOISE, BLUR, CUT_OUT = 0.1, (0.5, 1.0), (0.2, 0.4)
+
+
+def plain_look(rng: np.random.Generator, config: PretrainConfig, pool: Pool, crop: Crop) -> NDArray[np.float32]:
+    """Reads a crop as every method does: shifted by ``shift_voxels``, under a contrast curve.
+
+    Returns:
+        ``(x, y, z)`` in [0, 1].
+    """
+    shift = rng.integers(-config.shift_voxels, config.shift_voxels + 1, 3)
+    return contrast_curve(rng, config.contrast_augmentation)[pool.voxels(crop, shift)]
+
+
+def draw_view(rng: np.random.Generator, config: PretrainConfig, pool: Pool, crop: Crop) -> NDArray[np.float32]:
+    """Draws one view of a crop.
+
+    Returns:
+        ``(x, y, z)`` in [0, 1].
+    """
+    shift = draw_shift(rng, pool.store.cases[crop.case].shape, crop)
+    view = contrast_curve(rng, config.contrast_augmentation)[pool.voxels(crop, shift)]
+    return change_look(rng, view)
+
+
+def draw_shift(rng: np.random.Generator, shape: tuple[int, int, int], crop: Crop) -> NDArray[np.int64]:
+    """Draws a shift of a crop inside its volume; where there is no room along an axis, a little beyond its ends."""
+    most = int(crop.size * SHIFT)
+    shift = []
+    for length, origin in zip(shape, crop.origin, strict=True):
+        low, high = min(-origin, 0), max(length - crop.size - origin, 0)
+        if low == high == 0:
+            low, high = -(most // 2), most // 2
+        shift.append(int(rng.integers(max(low, -most), min(high, most) + 1)))
+    return np.array(shift)
+
+
+def change_look(rng: np.random.Generator, view: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Adds noise, blurs, and cuts a box out, each or not."""
+    noisy, blurred, cut = rng.random(3) < CHANCE
+    if blurred:
+        view = gaussian_filter(view, rng.uniform(*BLUR))
+    if noisy:
+        level = np.float32(rng.uniform(0, NOISE))
+        view = np.clip(view + level * rng.standard_normal(view.shape, dtype=np.float32), 0, 1)
+    if cut:
+        view = view.copy()
+        edges = [max(int(size * rng.uniform(*CUT_OUT)), 1) for size in view.shape]
+        starts = [int(rng.integers(0, size - edge + 1)) for size, edge in zip(view.shape, edges, strict=True)]
+        view[tuple(slice(start, start + edge) for start, edge in zip(starts, edges, strict=True))] = 0
+    return view
+
+
+def stack_looks(looks: list[NDArray[np.float32]]) -> Float[Tensor, "b 1 x y z"]:
+    """Stacks volumes into a batch of one channel."""
+    return torch.from_numpy(np.stack(looks))[:, None]
+
+
+def stack_views(views: list[list[NDArray[np.float32]]]) -> Float[Tensor, "b v 1 x y z"]:
+    """Stacks the views of each volume."""
+    return torch.stack([stack_looks(row) for row in views])

@@ -56,7 +56,7 @@ def forecast(config: PretrainConfig, workspace: Workspace) -> dict[str, Any]:
         for number in range(2):
             inputs = {name: value[:chunk].clone() for name, value in built.objective.draw(pool, number).items()}
             optimizer.zero_grad()
-            with precision_of(config, pool, device)():
+            with precision_of(config, built.objective, pool, device)():
                 represented = built.objective.represent(inputs)
             # The loss itself looks at values; what it holds is added below.
             torch.stack([value.float().square().mean() for value in represented.values()]).sum().backward()

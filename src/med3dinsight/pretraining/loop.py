@@ -99,7 +99,9 @@ def train(
         inputs = {name: value.to(device) for name, value in objective.draw(pool, step).items()}
         optimizer.zero_grad()
         seed = step_seed(config.seed, step)
-        represented, terms = backward(objective, inputs, config.micro_batch, seed, precision_of(config, pool, device))
+        represented, terms = backward(
+            objective, inputs, config.micro_batch, seed, precision_of(config, objective, pool, device)
+        )
         norm = torch.nn.utils.clip_grad_norm_(learning, config.gradient_clip)
         refuse_divergence(terms.total, norm, step, folder)
         optimizer.step()
@@ -124,12 +126,14 @@ def train(
 
 
 def precision_of(
-    config: PretrainConfig, pool: Pool, device: torch.device
+    config: PretrainConfig, objective: Objective, pool: Pool, device: torch.device
 ) -> Callable[[], AbstractContextManager[object]]:
     """Returns what makes the mixed-precision context of a run."""
     if config.precision == "fp32":
         return contextlib.nullcontext
-    return lambda: autocast(device, pool.crop_size)
+    # Some methods also encode smaller cubes than the crops, and small maps do not bear bf16 on CPUs.
+    edge = getattr(objective, "inner_edge", None) or pool.crop_size
+    return lambda: autocast(device, edge)
 
 
 def _told(objective: Objective, represented: Represented, inputs: Inputs, terms: Terms) -> dict[str, Any]:

@@ -46,6 +46,8 @@ class Objective(Protocol):
     Attributes:
         encoder: The 3D encoder that is pre-trained.
         pairs_per_volume: Things a step compares a volume with, for the rate that is reported.
+
+    A method that also encodes cubes smaller than the crops says their edge in voxels as ``inner_edge``.
     """
 
     pairs_per_volume: int

@@ -13,7 +13,7 @@ from med3dinsight.alignment.aligned_encoder import load_aligned
 from med3dinsight.encoders import create_encoder
 from med3dinsight.encoders.conv_tiny import ConvTiny
 from med3dinsight.encoders.weights import load_weights
-from med3dinsight.errors import ConfigError
+from med3dinsight.errors import ConfigError, LeakageError
 from med3dinsight.pretraining.run import run
 from med3dinsight.training.seeding import seed_weights
 from med3dinsight.workspace import Workspace
@@ -53,6 +53,24 @@ def test_weights_of_an_earlier_run_can_be_the_start(work: Workspace) -> None:
     path = str(work.pretraining / "first" / "encoder.safetensors")
     run(config(method="none", run="second", init=path), work)
     assert all(torch.equal(value, saved(work, "first")[name]) for name, value in saved(work, "second").items())
+
+
+def test_weights_that_have_seen_a_person_held_out_are_refused_and_whom_they_saw_is_remembered(work: Workspace) -> None:
+    run(config(method="simmim", run="first", steps=1, mask_block=4, held_out=("cleo", "bert")), work)
+    path = str(work.pretraining / "first" / "encoder.safetensors")
+    with pytest.raises(LeakageError, match="have seen anna-image of held-out subject anna"):
+        run(config(method="simmim", run="second", init=path, held_out=("cleo", "anna")), work)
+    run(config(run="second", init=path, steps=1, held_out=("cleo",)), work)
+    assert json.loads((work.pretraining / "second" / "encoder.json").read_text())["subjects"] == ["anna", "bert"]
+
+
+def test_other_weights_at_the_same_path_are_another_run(work: Workspace) -> None:
+    path = work.pretraining / "first" / "encoder.safetensors"
+    for seed in (0, 1):
+        run(config(method="none", run="first", seed=seed), work)
+        again = run(config(method="none", run="second", init=str(path)), work)
+        assert not again.done_before
+        assert all(torch.equal(value, saved(work, "first")[name]) for name, value in saved(work, "second").items())
 
 
 def test_averaged_weights_are_kept_where_asked_and_survive_a_kill(work: Workspace) -> None:

@@ -12,13 +12,13 @@ from torch import nn
 from ..alignment.aligned_encoder import AlignedEncoder, save_aligned
 from ..encoders.registry import create_encoder
 from ..encoders.weights import weights_bytes
-from ..records import Case
 from ..training.averaging import WeightAverage
 from ..training.seeding import seed_weights
 from ..workspace.files import write_bytes, write_json
 from .config import PretrainConfig
 from .gradient_cache import refuse_batch_statistics
 from .methods import find_method
+from .people import Sighted
 from .pool import Pool
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def build_objective(config: PretrainConfig, pool: Pool, encoder: nn.Module | Non
     return Built(encoder, objective, average, own)
 
 
-def save_run(folder: Path, config: PretrainConfig, built: Built, image_size: int, cases: list[Case]) -> None:
+def save_run(folder: Path, config: PretrainConfig, built: Built, image_size: int, sighted: Sighted) -> None:
     """Writes the encoder's weights (the averaged ones where they were asked for), PSAT's, and ``encoder.json``."""
     method = find_method(config.method)
     matched = method.features
@@ -84,8 +84,8 @@ def save_run(folder: Path, config: PretrainConfig, built: Built, image_size: int
         "no_text": config.no_text,
         "shuffled_pairs": config.shuffled_pairs,
         "seed": config.seed,
-        "subjects": sorted({case.subject for case in cases}),
-        "voxel_sha256": sorted(case.voxel_sha256 for case in cases),
+        "subjects": sighted.subjects,
+        "voxel_sha256": sighted.voxel_sha256,
     }
     encoder = built.encoder if built.average is None else built.average.module
     model = getattr(built.objective, "model", None)

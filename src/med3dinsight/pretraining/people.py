@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import ConfigError, LeakageError
 from ..records import Case
+from ..workspace.files import read_json
 
 
 def training_cases(cases: Mapping[str, Case], held_out: Iterable[str]) -> list[Case]:
@@ -36,6 +39,61 @@ def training_cases(cases: Mapping[str, Case], held_out: Iterable[str]) -> list[C
     if not seen:
         raise ConfigError("every subject is held out", "leave some people for pre-training")
     return seen
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Whom the initial weights of a run have seen.
+
+    Attributes:
+        subjects: Their names.
+        voxel_sha256: Hashes of their prepared voxels.
+    """
+
+    subjects: frozenset[str] = frozenset()
+    voxel_sha256: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Sighted:
+    """Whom an encoder has seen when a run ends: its own cases, and those of its initial weights."""
+
+    cases: list[Case]
+    before: Seen
+
+    @property
+    def subjects(self) -> list[str]:
+        """Names, sorted."""
+        return sorted({case.subject for case in self.cases} | self.before.subjects)
+
+    @property
+    def voxel_sha256(self) -> list[str]:
+        """Hashes of prepared voxels, sorted."""
+        return sorted({case.voxel_sha256 for case in self.cases} | self.before.voxel_sha256)
+
+
+def seen_by(weights: str | None) -> Seen:
+    """Returns whom weights have seen, where ``encoder.json`` lies beside them; nobody is known otherwise."""
+    facts = Path(weights).with_name("encoder.json") if weights else None
+    if facts is None or not facts.exists():
+        return Seen()
+    told = read_json(facts)
+    return Seen(frozenset(told.get("subjects", ())), frozenset(told.get("voxel_sha256", ())))
+
+
+def refuse_seen(cases: Iterable[Case], held_out: Iterable[str], seen: Seen, weights: str | None) -> None:
+    """Refuses initial weights that have seen somebody who is held out now.
+
+    Raises:
+        LeakageError: They have, by name or by voxels.
+    """
+    away = set(held_out)
+    for case in cases:
+        if case.subject in away and (case.subject in seen.subjects or case.voxel_sha256 in seen.voxel_sha256):
+            raise LeakageError(
+                f"the initial weights {weights} have seen {case.id} of held-out subject {case.subject}",
+                "start from weights that were pre-trained without that person",
+            )
 
 
 def refuse_fitted(held_out: Iterable[str], embedded_without: Iterable[str]) -> None:

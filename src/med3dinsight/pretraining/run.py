@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..encoders.registry import check_name
-from ..records import Case
 from ..towers.registry import check_name as check_towers
 from ..types import Progress, silent
 from ..workspace import Workspace
@@ -15,7 +16,7 @@ from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, 
 from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
 from .methods import find_method, resolve
-from .people import refuse_fitted, training_cases
+from .people import Sighted, refuse_fitted, refuse_seen, seen_by, training_cases
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,18 +75,20 @@ def run(
     config = resolve(config)
     folder = workspace.pretraining / config.run
     inputs, held_out_of_features = _inputs(config, workspace)
-    identity = fingerprint("pretrain", STAGE_VERSION, _identity(config), inputs)
+    identity = fingerprint("pretrain", STAGE_VERSION, _identity(config), inputs, _weights_hash(config.init))
     if (record := completed(folder, identity)) is not None:
         checkpoint = str(folder / "encoder.safetensors")
         return PretrainResult(**{**record.result, "checkpoint": checkpoint, "done_before": True})
     started = time.time()
     store = VoxelStore(workspace.prepared)
     cases = training_cases(store.cases, config.held_out)
+    seen = seen_by(config.init)
+    refuse_seen(store.cases.values(), config.held_out, seen, config.init)
     if held_out_of_features is not None:
         refuse_fitted(config.held_out, held_out_of_features)
     with workspace.lock(f"pretraining-{config.run}"):
         (folder / RECORD).unlink(missing_ok=True)
-        result = _train(config, workspace, store, cases, identity, encoder, progress)
+        result = _train(config, workspace, store, Sighted(cases, seen), identity, encoder, progress)
         shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
         write_record(folder, StageRecord("pretrain", identity, shown, asdict(result), seconds, inputs=inputs))
     return result
@@ -98,6 +101,12 @@ def _identity(config: PretrainConfig) -> dict[str, Any]:
 
     psat = asdict(psat_settings(config)) if config.method in PSAT_PRESETS else None
     return {**config.identity(), "psat": psat}
+
+
+def _weights_hash(weights: str | None) -> str | None:
+    """Hash of a file of initial weights; names of published weights stand for themselves."""
+    path = Path(weights) if weights else None
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else weights
 
 
 def _inputs(config: PretrainConfig, workspace: Workspace) -> tuple[dict[str, str], list[str] | None]:
@@ -117,7 +126,7 @@ def _train(
     config: PretrainConfig,
     workspace: Workspace,
     store: VoxelStore,
-    cases: list[Case],
+    sighted: Sighted,
     identity: str,
     encoder: nn.Module | None,
     progress: Progress,
@@ -139,7 +148,7 @@ def _train(
         built.to(device)
         watch = watcher(config, workspace, pool.crop_size, device)
         trained = train(built.objective, built.average, pool, config, folder, identity, device, watch, progress)
-    save_run(folder, config, built, pool.crop_size, cases)
+    save_run(folder, config, built, pool.crop_size, sighted)
     return PretrainResult(
         run=config.run,
         encoder=config.encoder,

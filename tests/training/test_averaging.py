@@ -38,3 +38,16 @@ def test_a_given_decay_is_taken_as_it_is() -> None:
         module.weight.add_(1)
     average.update(module, decay=0.75)
     assert torch.allclose(average.module.weight, start + 0.25)
+
+
+def test_a_copy_shares_nothing_and_keeps_what_is_tied() -> None:
+    module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 2))
+    module[2].weight = module[0].weight
+    module[0].plain = torch.ones(1)
+    average = WeightAverage(module, 0.5)
+    copied = average.module
+    assert copied[2].weight is copied[0].weight
+    own = {value.data_ptr() for value in (*module.parameters(), *module.buffers(), module[0].plain)}
+    other = [*copied.parameters(), *copied.buffers(), copied[0].plain]
+    assert not own & {value.data_ptr() for value in other}
+    assert torch.equal(copied[0].weight, module[0].weight)

@@ -25,7 +25,7 @@ class WeightAverage(nn.Module):
     def __init__(self, module: nn.Module, decay: float) -> None:
         super().__init__()
         self.decay = decay
-        self.module = copy.deepcopy(module).requires_grad_(False)
+        self.module = _copy(module).requires_grad_(False)
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
@@ -38,3 +38,12 @@ class WeightAverage(nn.Module):
         for kept, buffer in zip(self.module.buffers(), module.buffers(), strict=True):
             kept.copy_(buffer)
         self.steps += 1
+
+
+def _copy(module: nn.Module) -> nn.Module:
+    """Copies a module; its tensors by operations, which a forecast of memory can follow, unlike a deep copy's."""
+    memo: dict[int, object] = {id(value): nn.Parameter(value.detach().clone()) for value in module.parameters()}
+    memo |= {id(value): value.clone() for value in module.buffers()}
+    plain = [value for part in module.modules() for value in vars(part).values() if isinstance(value, torch.Tensor)]
+    memo |= {id(value): value.detach().clone() for value in plain}
+    return copy.deepcopy(module, memo)

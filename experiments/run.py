@@ -7,14 +7,26 @@ counts everything that the work folder has seen.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from experiments.cells import run_cells, status
 from experiments.measuring import SMOKE, Scale, fix_scale
-from experiments.plan import blocks, smoke_cells
+from experiments.plan import POPULATION, blocks, smoke_cells
 
 FUNCTION = "experiments.measuring:measure"
+#: What has been measured so far; a new work folder begins with it.
+RECORDED = Path(__file__).parent / "recorded.jsonl"
 BUDGET_CORE_HOURS = 6.0
+
+
+def take_over(recorded: Path, work: Path) -> None:
+    """Begins a new work folder with the cells that were measured elsewhere, but makes its population anew."""
+    ledger = work / "cells.jsonl"
+    if ledger.exists() or not recorded.exists():
+        return
+    rows = [line for line in recorded.read_text().splitlines() if json.loads(line)["cell"] != POPULATION]
+    ledger.write_text("".join(f"{line}\n" for line in rows))
 
 
 def main() -> None:
@@ -33,6 +45,8 @@ def main() -> None:
         print(status([*population, *cells], given.work))
         return
     fix_scale(given.work, SMOKE if given.smoke else Scale())
+    if not given.smoke:
+        take_over(RECORDED, given.work)
     settings = {"budget_core_hours": given.budget, "retry_failed": given.retry_failed}
     # Everything else reads what the first cell makes.
     if run_cells(population, FUNCTION, given.work, workers=1, **settings).failed:

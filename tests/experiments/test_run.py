@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from experiments.cells import key_of
 from experiments.measuring import Scale, finetuning, pretraining
 from experiments.plan import POPULATION, arm_of, blocks
+from experiments.run import take_over
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,6 +29,20 @@ def test_every_cell_is_registered_once_with_settings_that_exist() -> None:
         if arm.finetune:
             config = finetuning(cell, Scale())
             assert config.init == ("scratch" if arm.pretrain is None else config.run)
+
+
+def test_a_new_folder_begins_with_what_was_recorded_and_makes_its_population_anew(tmp_path: Path) -> None:
+    recorded, work = tmp_path / "recorded.jsonl", tmp_path / "work"
+    work.mkdir()
+    measured = {"experiment": "psat_choices", "arm": "linear-k1", "encoder": "conv_tiny", "fold": "chest", "seed": 0}
+    rows = [{"cell": cell, "status": "done", "cpu_seconds": 1.0} for cell in (POPULATION, measured)]
+    recorded.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    take_over(recorded, work)
+    lines = (work / "cells.jsonl").read_text().splitlines()
+    assert [json.loads(line)["cell"] for line in lines] == [measured]
+    (work / "cells.jsonl").write_text("")
+    take_over(recorded, work)
+    assert (work / "cells.jsonl").read_text() == "", "a folder that was begun is left alone"
 
 
 @pytest.mark.slow

@@ -121,6 +121,19 @@ def test_shuffled_controls_stand_beside_their_arm_in_localisation(study: Study) 
     assert config.max_crops == 7
 
 
+def test_methods_without_a_psat_are_not_asked_where_a_slice_lies(document: dict[str, Any]) -> None:
+    document["arm"].append({"name": "masked", "method": "mae"})
+    study = study_from(document, (), Path("/data"))
+    assert "masked" not in study.localize_config().arms
+    assert "masked-s1" in study.probe_config().runs
+
+
+def test_a_method_that_does_not_exist_shows_before_anything_runs(document: dict[str, Any]) -> None:
+    document["arm"].append({"name": "masked", "method": "mea"})
+    with pytest.raises(ConfigError, match="no pre-training method called mea"):
+        study_from(document, (), Path("/data"))
+
+
 def test_data_are_the_sample_or_a_folder_beside_the_file(study: Study, document: dict[str, Any]) -> None:
     assert study.prepare_config(Path("/w")).source == "/data/scans"
     document["study"]["data"] = "/elsewhere"

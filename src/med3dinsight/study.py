@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from .alignment.presets import PSAT_PRESETS
 from .captions.config import CaptionConfig
 from .config import StageConfig, apply_overrides, build, parse_override, read_toml
 from .datasets.fetching import FOLDER as SAMPLE_FOLDER
@@ -30,6 +31,7 @@ from .features.config import EmbedConfig
 from .finetuning.config import FinetuneConfig
 from .preparing.config import PrepareConfig
 from .pretraining.config import PretrainConfig
+from .pretraining.methods import resolve
 from .report.config import ReportConfig
 
 
@@ -39,9 +41,7 @@ class StudyConfig(StageConfig):
     section: ClassVar[str] = "study"
     machine_settings: ClassVar[frozenset[str]] = frozenset({"device", "workers"})
 
-    name: str = Field(
-        "study", pattern=r"^[A-Za-z0-9._-]+$", description="short name, also of the default workspace folder"
-    )
+    name: str = Field("study", pattern=r"^[A-Za-z0-9._-]+$", description="short name, of the default folder too")
     title: str = Field("", description="title of the report; empty = the name")
     data: str = Field("sample", description='"sample" for the sample scans, or a folder beside the study file')
     test_subjects: tuple[str, ...] = Field((), description="people who are tested and never trained on")
@@ -188,14 +188,14 @@ class Study:
 
     def localize_config(self) -> LocalizeConfig:
         """Settings of slice localisation in the test people: the arms, and their controls by shuffled captions."""
-        arms: dict[str, tuple[str, ...]] = {}
-        controls: dict[str, tuple[str, ...]] = {}
+        groups: dict[str, dict[str, tuple[str, ...]]] = {"arms": {}, "controls": {}}
         for arm in self.pretrained_arms():
-            if arm.control_of and self.pretrain_config(arm, 0).captioner == "shuffled":
-                controls[arm.control_of] = self.pretraining_runs(arm)
-            else:
-                arms[arm.name] = self.pretraining_runs(arm)
-        return self.build("localize", arms=arms, controls=controls, people=self.config.test_subjects)
+            config = self.pretrain_config(arm, 0)
+            if arm.control_of and config.captioner == "shuffled":
+                groups["controls"][arm.control_of] = self.pretraining_runs(arm)
+            elif config.method in PSAT_PRESETS:  # other methods have nothing that could be asked
+                groups["arms"][arm.name] = self.pretraining_runs(arm)
+        return self.build("localize", **groups, people=self.config.test_subjects)
 
     def probe_config(self) -> ProbeConfig:
         """Settings of the frozen probe; classes and training people are those of fine-tuning unless given."""
@@ -292,9 +292,9 @@ def _check_settings(study: Study) -> None:
     for captioner in study.captioners():
         study.caption_config(captioner)
         study.embed_config(captioner)
-    study.pretrain_configs()
+    for config in study.pretrain_configs():
+        resolve(config)
     study.evaluate_config()
-    if "localize" in study.tables:
-        study.localize_config()
-    if "probe" in study.tables:
-        study.probe_config()
+    for table, settings in (("localize", study.localize_config), ("probe", study.probe_config)):
+        if table in study.tables:
+            settings()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import torch
 
 from med3dinsight.training.memory import MIB, StorageMeter, forecast_peak, peak_resident_bytes, resident_bytes
@@ -41,3 +44,15 @@ def test_a_forecast_takes_no_memory_itself() -> None:
     assert peak >= 2 * 4 * 2**32
     assert peak_resident_bytes() - before < 2**30
     assert 0 < resident_bytes() <= 1.05 * peak_resident_bytes()
+
+
+def test_the_peak_is_this_process_own_and_not_that_of_its_parent() -> None:
+    held = torch.zeros(2**27)
+    code = "from med3dinsight.training.memory import peak_resident_bytes; print(peak_resident_bytes())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before = int(done.stdout)
+    held = torch.cat([held, held])
+    again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert abs(int(again.stdout) - before) < 2**27
+    assert peak_resident_bytes() > 2**30
+    del held

@@ -31,7 +31,7 @@ def forecast(config: PretrainConfig, workspace: Workspace) -> dict[str, Any]:
     """
     import torch
 
-    from ..training.memory import forecast_peak, resident_bytes
+    from ..training.memory import forecast_peak
     from ..training.precision import choose_device, limit_threads
     from .building import build_objective
     from .loop import make_optimizer, precision_of
@@ -63,22 +63,25 @@ def forecast(config: PretrainConfig, workspace: Workspace) -> dict[str, Any]:
             optimizer.step()
         return built, optimizer
 
+    process = _warm_process(config.encoder, pool.crop_size) if device.type == "cpu" else 0
     tensors = forecast_peak(step)
     pairs = config.batch_volumes * (config.slices_per_volume or 1)
     tensors += _PAIR_MATRICES * 4 * pairs**2
-    process = _warm_process(resident_bytes) if device.type == "cpu" else 0
     kept = _KEPT if device.type == "cpu" else 1.0
     return {"peak_memory_bytes": int(process + kept * tensors), "of_which_process": process, "parameters": count}
 
 
-def _warm_process(resident: Any) -> int:
-    """Returns what the process holds when all libraries that a step needs have been loaded by a tiny step."""
-    import monai.networks.nets  # noqa: F401 -- what encoders and networks import
+def _warm_process(name: str, image_size: int) -> int:
+    """Returns what the process holds when the libraries that a step needs have been loaded by a tiny step."""
     import torch
 
     from ..encoders.conv_tiny import ConvTiny
+    from ..encoders.registry import create_encoder
+    from ..training.memory import resident_bytes
     from ..training.precision import autocast
 
+    with torch.device("meta"):
+        create_encoder(name, image_size=image_size)
     encoder = ConvTiny()
     optimizer = torch.optim.AdamW(encoder.parameters(), fused=True)
     with autocast(torch.device("cpu")):
@@ -86,4 +89,4 @@ def _warm_process(resident: Any) -> int:
     loss.backward()
     optimizer.step()
     del encoder, optimizer, loss
-    return int(resident())
+    return resident_bytes()

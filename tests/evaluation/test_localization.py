@@ -235,7 +235,7 @@ def test_the_voxels_of_a_seen_person_under_another_name_are_refused(work: Worksp
 
 def test_with_nobody_unseen_or_no_run_there_is_nothing_to_ask(toy: Toy) -> None:
     work = toy.ready("anna", "bert")
-    with pytest.raises(ConfigError, match="there is no pre-training run to ask"):
+    with pytest.raises(ConfigError, match="no pre-training run with a PSAT to ask"):
         run_localize(LocalizeConfig(), work)
     pretrain(pretrain_config(steps=1), work)
     with pytest.raises(ConfigError, match="every person was seen in pre-training"):

@@ -59,7 +59,9 @@ def run_localize(config: LocalizeConfig, workspace: Workspace, *, progress: Prog
     _check_arms(config, arms)
     records = {run: workspace.require_current(workspace.pretraining / run, f"pretrain --run {run}") for run in runs}
     if not runs:
-        raise ConfigError("there is no pre-training run to ask", "run `med3dinsight pretrain` first")
+        raise ConfigError(
+            "there is no pre-training run with a PSAT to ask", "pre-train with insight, paper or extended first"
+        )
     _require_psat(workspace, runs)
     folder, path = workspace.evaluation / "localization", workspace.evaluation / "localization.json"
     identity = fingerprint(

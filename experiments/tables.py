@@ -27,6 +27,10 @@ NOT_RUN, FAILED = "not run", "failed"
 Units = dict[str, dict[str, float | None]]
 
 
+#: A difference is called one below this adjusted p-value, if its interval excludes 0 as well.
+LEVEL = 0.05
+
+
 @dataclass(frozen=True)
 class Measure:
     """A number that cells have.
@@ -169,18 +173,20 @@ def compare(results: Results, family: Sequence[tuple[Measure, bool, dict[str, An
             continue
         interval, test = bootstrap_interval(table), sign_flip_test(table)
         row |= {"state": "done", "difference": float(table.mean()), "low": interval.low, "high": interval.high}
-        row |= {"better": _better(interval.low, interval.high, measure), "digits": measure.digits}
+        row |= {"better": "", "digits": measure.digits, "higher_is_better": measure.higher_is_better}
         rows.append({**row, "p": test.p_value, "units": table.shape[0], "seeds": table.shape[1]})
     done = [row for row in rows if row["state"] == "done"]
     for row, adjusted in zip(done, holm([row["p"] for row in done]), strict=True):
         row["p_adjusted"] = adjusted
+        row["better"] = verdict(row["low"], row["high"], adjusted, row["higher_is_better"])
     return rows
 
 
-def _better(low: float, high: float, measure: Measure) -> str:
-    if low <= 0 <= high:
+def verdict(low: float, high: float, p_adjusted: float, higher_is_better: bool) -> str:
+    """What a difference may be called: interval and adjusted test must both say it."""
+    if low <= 0 <= high or p_adjusted >= LEVEL:
         return "no difference seen"
-    return "better" if (low > 0) == measure.higher_is_better else "worse"
+    return "better" if (low > 0) == higher_is_better else "worse"
 
 
 def difference_table(rows: Sequence[Row], names: Sequence[str]) -> list[list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from experiments.cells import Ledger
 from experiments.measuring import SCALE, SMOKE
-from experiments.tables import DICE, LOCATED, Results, compare, difference_table, differences, write_csv
+from experiments.tables import DICE, LOCATED, Results, compare, difference_table, differences, verdict, write_csv
 
 
 def cell(arm: str, seed: int) -> dict[str, Any]:
@@ -62,3 +62,10 @@ def test_what_was_not_run_is_said(tmp_path: Path) -> None:
     states = [line["state"] for line in csv.DictReader(path.read_text().splitlines())]
     assert states == ["done", "done", "not run", "done", "not run", "not run"]
     assert path == tmp_path / "toy.csv", "what is no result does not get into the experiment's folder"
+
+
+def test_a_difference_is_called_one_where_interval_and_test_both_say_so() -> None:
+    assert verdict(0.1, 0.2, 0.01, True) == "better"
+    assert verdict(0.1, 0.2, 0.01, False) == "worse"
+    assert verdict(0.1, 0.2, 0.2, True) == "no difference seen"
+    assert verdict(-0.1, 0.2, 0.01, True) == "no difference seen"

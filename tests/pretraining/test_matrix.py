@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from med3dinsight.encoders import ENCODERS, create_encoder
 from med3dinsight.errors import ConfigError
+from med3dinsight.pretraining.forecast import forecast
 from med3dinsight.pretraining.methods import METHODS
 from med3dinsight.pretraining.run import run
 from med3dinsight.training.seeding import seed_weights
@@ -83,3 +84,20 @@ def test_every_full_size_network_has_a_tiny_form_that_the_matrix_walks() -> None
     full = {name for name in ENCODERS if not name.endswith("_tiny")}
     without = {name for name in full if not any(name.startswith(family.split("_")[0]) for family in families)}
     assert not without
+
+
+@pytest.mark.parametrize("encoder", TINY)
+def test_every_encoder_has_a_forecast_of_its_memory_or_says_why_not(work: Workspace, encoder: str) -> None:
+    config = pretrain_config(encoder=encoder, slices_per_volume=None)
+    if encoder == "vit2d_adapted_tiny":
+        with pytest.raises(ConfigError, match="looks at the values of its weights"):
+            forecast(config, work)
+        return
+    told = forecast(config, work)
+    assert told["peak_memory_bytes"] > told["of_which_process"] > 0
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "insight"])
+def test_every_method_has_a_forecast_of_its_memory(work: Workspace, method: str) -> None:
+    told = forecast(pretrain_config(encoder="conv_tiny", method=method, slices_per_volume=None), work)
+    assert told["peak_memory_bytes"] > told["of_which_process"] > 0

@@ -333,3 +333,11 @@ def test_transport_to_the_optimum_is_another_run_and_learns_too(work: Workspace)
     assert losses[1] != losses[200]
     log = read_log(work.pretraining / "ot-0" / "log.jsonl")
     assert log[-1]["loss"] - log[-1]["loss_above_floor"] == pytest.approx(2 * math.log(8 / 0.95))
+
+
+def test_other_crops_are_another_run_for_methods_that_draw_crops_alone(work: Workspace) -> None:
+    settings = {"method": "simmim", "mask_block": 4, "steps": 1, "crop_size": 16, "crops_per_volume": 2}
+    run(config(run="masked", **settings), work)
+    assert run(config(run="masked", **settings), work).done_before
+    (work.captions / "ledger.sqlite").rename(work.captions / "away")
+    assert not run(config(run="masked", **settings), work).done_before

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -161,10 +160,11 @@ class NNFormerEncoder(nn.Module):
         self.drop_path, self.relative_index = drop_path, relative_index
         self.patch_embed = ConvolutionalEmbedding(in_channels, width, patch_size)
         self.stages, self.merges, self.norms = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        # On the CPU, or a default device without values would leave no numbers.
-        rates = torch.linspace(0, drop_path, sum(depths), device="cpu").split(list(depths))
+        blocks = max(sum(depths) - 1, 1)
         for level, dim in enumerate(self.widths):
-            stage = NNFormerStage(dim, num_heads[level], windows[level], rates[level].tolist(), relative_index)
+            first = sum(depths[:level])
+            rates = [drop_path * number / blocks for number in range(first, first + depths[level])]
+            stage = NNFormerStage(dim, num_heads[level], windows[level], rates, relative_index)
             self.stages.append(stage)
             self.norms.append(nn.LayerNorm(dim))
             if level:

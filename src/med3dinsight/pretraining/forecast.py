@@ -35,13 +35,16 @@ def forecast(config: PretrainConfig, workspace: Workspace) -> dict[str, Any]:
     from ..training.precision import choose_device, limit_threads
     from .building import build_objective
     from .loop import make_optimizer, precision_of
+    from .people import training_cases
     from .targets import load_pool
 
     config = resolve(config)
     device = choose_device(config.device)
     limit_threads(config.threads)
     method = find_method(config.method)
-    pool = load_pool(config, workspace, VoxelStore(workspace.prepared), method.features)
+    store = VoxelStore(workspace.prepared)
+    training_cases(store.cases, config.held_out)
+    pool = load_pool(config, workspace, store, method.features)
     count = 0
 
     def step() -> Any:

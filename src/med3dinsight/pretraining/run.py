@@ -12,6 +12,7 @@ from ..encoders.registry import check_name
 from ..towers.registry import check_name as check_towers
 from ..types import Progress, silent
 from ..workspace import Workspace
+from ..workspace.caption_store import LEDGER, CaptionStore
 from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
 from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
@@ -75,7 +76,8 @@ def run(
     config = resolve(config)
     folder = workspace.pretraining / config.run
     inputs, held_out_of_features = _inputs(config, workspace)
-    identity = fingerprint("pretrain", STAGE_VERSION, _identity(config), inputs, _weights_hash(config.init))
+    drawn = None if find_method(config.method).features else _crops_hash(workspace)
+    identity = fingerprint("pretrain", STAGE_VERSION, _identity(config), inputs, _weights_hash(config.init), drawn)
     if (record := completed(folder, identity)) is not None:
         checkpoint = str(folder / "encoder.safetensors")
         return PretrainResult(**{**record.result, "checkpoint": checkpoint, "done_before": True})
@@ -101,6 +103,14 @@ def _identity(config: PretrainConfig) -> dict[str, Any]:
 
     psat = asdict(psat_settings(config)) if config.method in PSAT_PRESETS else None
     return {**config.identity(), "psat": psat}
+
+
+def _crops_hash(workspace: Workspace) -> str | None:
+    """Hash of the slice table, whose crops methods without 2D features draw; None where there is none."""
+    if not (workspace.captions / LEDGER).exists():
+        return None
+    with CaptionStore(workspace.captions) as ledger:
+        return fingerprint(sorted({(ref.crop.case, *ref.crop.origin, ref.crop.size) for ref in ledger.slices()}))
 
 
 def _weights_hash(weights: str | None) -> str | None:

@@ -26,5 +26,10 @@ def refuse_divergence(loss: Tensor, gradient_norm: Tensor, step: int, folder: Pa
         if not torch.isfinite(value):
             raise DivergenceError(
                 f"the {name} became {value.item()} after {step} steps",
-                f"lower the learning rate; the last good checkpoint is in {folder}",
+                f"lower the learning rate; {_left(folder)}",
             )
+
+
+def _left(folder: Path) -> str:
+    kept = (folder / "checkpoint.pt").exists()
+    return f"the last good checkpoint is in {folder}" if kept else f"no checkpoint is in {folder} yet"

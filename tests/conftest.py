@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,26 @@ hypothesis.settings.load_profile("house")
 
 #: Fixtures of several rooms, in tests/plugins.
 pytest_plugins = ["learned_workspace"]
+
+
+def seed_everything() -> None:
+    """Seeds the global generators: what a test sees must not hang on which tests its process ran before."""
+    random.seed(0)
+    np.random.seed(0)  # libraries draw from it
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup() -> Generator[None, object, object]:
+    seed_everything()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    seed_everything()
+    return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -56,12 +56,16 @@ class Arm:
     Attributes:
         pretrain: Settings of ``[pretrain]``; None where nothing is pre-trained and fine-tuning starts from scratch.
         probe, localize, finetune: What it is scored by.
+        source: The experiment whose pre-training run of the same arm it takes over, where it has none of its own.
+        schedule: Settings of ``[finetune]`` by encoder, in the place of this module's.
     """
 
     pretrain: Mapping[str, Any] | None = field(default_factory=dict)
     probe: bool = True
     localize: bool = False
     finetune: bool = False
+    source: str | None = None
+    schedule: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def fix_scale(work: Path, scale: Scale) -> None:
@@ -117,7 +121,7 @@ def pretraining(cell: dict[str, Any], scale: Scale) -> PretrainConfig:
     from experiments.plan import arm_of
 
     settings = {
-        "run": run_name(cell),
+        "run": pretrained_name(cell),
         "encoder": cell["encoder"],
         "seed": int(cell["seed"]),
         "steps": scale.pretraining_steps,
@@ -137,23 +141,33 @@ def finetuning(cell: dict[str, Any], scale: Scale) -> FinetuneConfig:
     from experiments.scores import CLASSES
 
     person, train = FOLDS[cell["fold"]]
+    arm = arm_of(cell)
+    schedule = {"steps": scale.finetuning_steps, **FINETUNING[cell["encoder"]]}
+    if scale == Scale():
+        schedule |= arm.schedule.get(cell["encoder"], {})
     return FinetuneConfig(
         run=run_name(cell),
         arm=str(cell["arm"]),
-        init="scratch" if arm_of(cell).pretrain is None else run_name(cell),
+        init="scratch" if arm.pretrain is None else pretrained_name(cell),
         network=cell["encoder"],
         classes=CLASSES,
         train=train,
         test=(person, *simulated_names(cell["fold"], scale.simulated)),
         seed=int(cell["seed"]),
-        steps=scale.finetuning_steps,
         warmup_steps=min(10, scale.finetuning_steps // 2),
         contrast_augmentation=0.3,
         overlap=0.25,
         device="cpu",
         threads=1,
-        **FINETUNING[cell["encoder"]],
+        **schedule,
     )
+
+
+def pretrained_name(cell: dict[str, Any]) -> str:
+    """Name of the pre-training run that a cell makes, or takes over from another experiment's cell."""
+    from experiments.plan import arm_of
+
+    return run_name({**cell, "experiment": arm_of(cell).source or cell["experiment"]})
 
 
 def run_name(cell: dict[str, Any]) -> str:

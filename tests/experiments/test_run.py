@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from experiments.cells import key_of
-from experiments.measuring import Scale, finetuning, pretraining
+from experiments.measuring import Scale, finetuning, pretrained_name, pretraining, run_name
 from experiments.plan import POPULATION, arm_of, blocks
 from experiments.run import take_over
 
@@ -28,7 +28,16 @@ def test_every_cell_is_registered_once_with_settings_that_exist() -> None:
             assert cell["seed"] == pretraining(cell, Scale()).seed
         if arm.finetune:
             config = finetuning(cell, Scale())
-            assert config.init == ("scratch" if arm.pretrain is None else config.run)
+            assert config.init == ("scratch" if arm.pretrain is None else pretrained_name(cell))
+
+
+def test_a_longer_fine_tuning_takes_over_the_encoder_of_a_cell_of_methods_compared() -> None:
+    cells = blocks()
+    made = {pretrained_name(cell) for name in ("a1", "a2", "a3", "a4") for cell in cells[name]}
+    for cell in [cell for name in ("f1", "f2", "f3", "f4") for cell in cells[name] if cell["arm"] != "scratch"]:
+        assert pretrained_name(cell) in made
+        assert pretraining(cell, Scale()).run == finetuning(cell, Scale()).init != run_name(cell)
+        assert finetuning(cell, Scale()).steps == 600
 
 
 def test_a_new_folder_begins_with_what_was_recorded_and_makes_its_population_anew(tmp_path: Path) -> None:
@@ -60,7 +69,7 @@ def test_the_smoke_run_fills_the_tables_and_a_second_one_has_nothing_to_do(tmp_p
     assert "methods_compared: 4 done, 0 failed, 0 not run" in first
     second = run("experiments.run", str(tmp_path), "--smoke")
     assert "done: " not in second
-    for name in ("methods_compared", "psat_choices", "caption_noise"):
+    for name in ("methods_compared", "finetuned_longer", "psat_choices", "caption_noise"):
         table = run(f"experiments.{name}.make_table", str(tmp_path))
         assert "not run" in table
         assert (tmp_path / f"{name}.csv").exists()

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "src" / "med3dinsight"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py")))
 STAGES = ["captions", "evaluation", "features", "finetuning", "preparing", "pretraining", "report"]
-NO_TORCH = ["cli", "datasets", "metrics", "report", "slices", "volumes", "workspace"]
+NO_TORCH = ["cli", "datasets", "metrics", "report", "slices", "study", "volumes", "workspace"]
 #: Rooms that are torch through and through: their packages may import it at once.
 ALL_TORCH = ["losses"]
 
@@ -120,7 +120,7 @@ def test_light_rooms_and_all_settings_come_up_without_torch() -> None:
     light = [path for path in MODULES if name_of(path).split("/")[0] in NO_TORCH]
     light += [path for path in MODULES if path.name == "config.py"]
     light += [path for path in MODULES if path.name == "__init__.py" and path.parent.name not in ALL_TORCH]
-    light += [PACKAGE / name for name in ("study.py", "records.py", "errors.py", "types.py")]
+    light += [PACKAGE / name for name in ("records.py", "errors.py", "types.py")]
     names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in light if path.exists()}
     code = """
 import importlib, json

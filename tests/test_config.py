@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,6 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from med3dinsight.config import StageConfig, apply_overrides, build, parse_override, read_toml, suggest
 from med3dinsight.errors import ConfigError
+from med3dinsight.finetuning.config import FinetuneConfig
+from med3dinsight.pretraining.config import PretrainConfig
 
 
 class Settings(StageConfig):
@@ -52,6 +55,27 @@ def test_a_value_out_of_range_tells_value_rule_and_meaning() -> None:
     assert "sample.steps = 0" in caught.value.message
     assert "greater than or equal to 1" in caught.value.message
     assert caught.value.hint == "steps: optimisation steps, 1 to 1000"
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_a_number_that_is_not_finite_is_refused_as_such(text: str) -> None:
+    """Rules like "above 0" let infinity pass, and what they say of a NaN misleads."""
+    document = apply_overrides({}, [f"sample.rate={text}"])
+    with pytest.raises(ConfigError, match="finite number") as caught:
+        build(Settings, document["sample"], "sample")
+    assert f"sample.rate = {text}" in caught.value.message
+    assert caught.value.hint == "rate: learning rate, above 0"
+
+
+@pytest.mark.parametrize("section", ["pretrain", "finetune"])
+@pytest.mark.parametrize("name", ["learning_rate", "weight_decay", "gradient_clip"])
+def test_no_optimiser_steps_by_numbers_that_make_no_sense(section: str, name: str) -> None:
+    model = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}[section]
+    needed = {"classes": {"liver": ("liver",)}} if section == "finetune" else {}
+    wrong = [math.nan, math.inf, -1.0] + ([] if name == "weight_decay" else [0.0])
+    for value in wrong:
+        with pytest.raises(ConfigError, match=f"{section}.{name} = {value}"):
+            build(model, {**needed, name: value}, section)
 
 
 def test_a_value_of_the_wrong_type_is_an_error_not_a_guess() -> None:

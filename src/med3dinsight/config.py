@@ -18,9 +18,9 @@ from .errors import suggest as suggest
 
 
 class StageConfig(BaseModel):
-    """Base of every stage's settings: frozen, unknown keys forbidden."""
+    """Base of every stage's settings: frozen; unknown keys, and numbers that are not finite, are forbidden."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     section: ClassVar[str] = ""
     #: Settings that change where or how fast, never what: they are not part of the fingerprint.

@@ -41,6 +41,8 @@ def test_read_outs_look_at_watched_people_as_often_as_asked(work: Workspace) -> 
     for row in rows:
         told = row["watched"]
         assert told["localization_mm"] > 0
+        assert told["blind_guess_mm"] > 0
+        assert 0 < told["crops"] < told["slices"]
         assert told["wrong_volume_mm"] > 0
         assert {"at_1", "at_5", "at_10"} == told["image_recall"].keys() == told["text_recall"].keys()
         assert told["modality_gap"].keys() == {"image-text", "image-volume", "text-volume"}

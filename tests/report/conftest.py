@@ -281,7 +281,7 @@ def classes() -> dict[str, Any]:
         "definitions": {"auroc": "ties half"},
         "arms": {"scratch": arm("scratch", 0.5, 0.6), "insight": arm("insight-s0", 0.75, 0.85)},
         "leakage_checks": {"insight-classes-s0": "training and pre-training"},
-        "comparisons": [comparison("auroc", (0.05, 0.45), scope="subjects", n_subjects=9)],
+        "comparisons": [comparison("auroc", (0.05, 0.45), scope="subjects", n_subjects=9, p_adjusted=0.03)],
         "not_compared": [alone],
         "left_out": {"cases": [], "values": []},
     }

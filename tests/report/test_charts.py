@@ -56,3 +56,7 @@ def test_lines_of_a_legend_differ_in_more_than_colour() -> None:
     entries = legend([str(number) for number in range(4)])
     assert len({entry.dash for entry in entries}) == 4
     assert len({entry.colour for entry in entries}) == 4
+
+
+def test_no_two_of_many_lines_look_alike() -> None:
+    assert len({(entry.colour, entry.dash) for entry in legend([str(number) for number in range(24)])}) == 24

@@ -45,14 +45,18 @@ def test_a_loss_is_said_to_be_one(make_comparison: Make) -> None:
 
 
 def test_the_better_side_of_hd95_is_known_without_being_told(make_comparison: Make) -> None:
-    row = make_comparison("hd95_mm", (-2.0, -1.0))
+    row = make_comparison("hd95_mm", (-2.0, -1.0), p_adjusted=0.01)
     del row["better"]
     assert judge(row).gain
 
 
-def test_a_gain_that_the_adjusted_test_does_not_support_says_so(make_comparison: Make) -> None:
-    assert "adjusted p = 0.25" in judge(make_comparison(ci95=(0.1, 0.2), p_adjusted=0.25)).text
-    assert "adjusted" not in judge(make_comparison(ci95=(0.1, 0.2), p_adjusted=0.01)).text
+def test_a_difference_that_the_adjusted_test_does_not_support_is_no_gain(make_comparison: Make) -> None:
+    unsupported = judge(make_comparison(ci95=(0.1, 0.2), p_adjusted=0.25))
+    assert not unsupported.gain
+    assert unsupported.text.startswith("No gain is claimed")
+    assert "adjusted p = 0.25" in unsupported.text
+    assert judge(make_comparison(ci95=(0.1, 0.2), p_adjusted=0.01)).gain
+    assert judge(make_comparison(ci95=(0.1, 0.2), p_adjusted=None)).gain  # nothing was tested that could object
 
 
 def test_the_scope_is_told_in_plain_words(make_comparison: Make) -> None:
@@ -74,6 +78,13 @@ def test_targets_that_are_met_say_so_and_others_say_by_how_much(make_localizatio
         "missed by 2.0 percentage points",
     ]
     assert verdicts(make_localization(error=30, wrong=45, recall=0.1)) == ["met", "met", "met"]
+
+
+def test_a_target_that_guessing_reaches_is_not_met_by_reaching_it(make_localization: Make) -> None:
+    few = make_localization(recall=0.3)
+    few["volume"]["gallery"] = 4.0
+    assert verdicts(few)[2].replace("\u202f", " ") == "no test: chance is 25.0 %"
+    assert [target.met for target in localization_targets(few, ReportConfig())] == [True, True, False]
 
 
 def test_a_target_that_is_missed_by_a_hair_is_missed(make_localization: Make) -> None:

@@ -19,10 +19,11 @@ def test_scores_and_differences_stand_in_tables_with_what_they_allow_to_say(benc
     bench.classify()
     section = classification_section(read_inputs(bench.workspace))
     assert section is not None
-    assert section.classes == "AD (1) and NC (0)"
+    assert "Test cases: AD (1) and NC (0)." in section.lead
     assert section.scores is not None
     assert section.scores.head == ("Arm", "AUROC", "Accuracy", "Balanced accuracy", "Cases", "People")
     rows = [[cell.replace("\u2060", "") for cell in row] for row in section.scores.groups[0].rows]
+    assert rows[-1] == ["no scan seen, the most frequent class", "–", "1.000", "1.000", "–", "–"]  # one test case
     assert rows[1] == ["insight", "0.750", "0.800 (0.750–0.850)", "0.800 (0.750–0.850)", "12", "9"]
     assert section.comparisons is not None
     assert section.comparisons.groups[0].rows[0][:3] == ("AUROC", "+0.250", "+0.050 to +0.450")

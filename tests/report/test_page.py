@@ -30,7 +30,7 @@ def test_the_page_says_the_main_things_in_words(full_page: str, parsed: Any) -> 
         "A tiny study",
         "mean error of 24.0 mm; asked of the wrong volume the error is 50.0 mm",
         "No gain is claimed: the interval contains 0.",
-        "A gain is claimed only where the interval excludes 0.",
+        "A gain is claimed only where the interval excludes 0 and the p-value that counts all",
         "rule-based describer, not a language model",
         "a stand-in for a medical CLIP",
         "One subject was tested",
@@ -38,6 +38,25 @@ def test_the_page_says_the_main_things_in_words(full_page: str, parsed: Any) -> 
         "Licence: CC0",
     ):
         assert words in text, words
+
+
+def test_a_task_that_nobody_was_trained_for_is_left_out_where_another_was(
+    bench: Any, page_of: Render, parsed: Any
+) -> None:
+    bench.prepare("ann", "bob")
+    bench.classify()
+    shown = [tag["id"] for tag in parsed(page_of(bench)).all("section")]
+    assert "classification" in shown
+    assert not {"segmentation", "overlays"} & set(shown)
+
+
+def test_tables_of_many_texts_can_be_read_as_blocks(full_page: str, parsed: Any) -> None:
+    page = parsed(full_page)
+    assert {tag["aria-label"] for tag in page.all("table") if tag.get("class") == "stacks"} >= {
+        "Arms: what is compared",
+        "Pre-training runs: what they learned from",
+    }
+    assert {"Method", "Encoder"} <= {tag.get("data-label") for tag in page.all("td")}
 
 
 def test_nothing_can_reach_the_network(full_page: str, parsed: Any) -> None:

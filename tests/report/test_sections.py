@@ -230,7 +230,8 @@ def test_the_summary_gives_the_key_figures_with_what_they_must_be_read_beside(in
     assert "chance 2.5" in recall.beside
     assert (dice.value, dice.beside) == ("+0.010", "95 % interval −0.020 to +0.040; no gain is claimed")
     assert "Nothing of bob entered any training" in shown.lead
-    assert shown.sentences[-1] == "A gain is claimed only where the interval excludes 0."
+    assert shown.sentences[-1].startswith("A gain is claimed only where the interval excludes 0 and the p-value")
+    assert (error.claimed, recall.claimed, dice.claimed) == (True, True, False)
     assert [target.met for _, target in shown.targets] == [True, True, True]
 
 
@@ -254,16 +255,34 @@ def test_a_figure_that_may_not_be_claimed_does_not_look_like_one_that_may(full_p
 def test_runs_and_arms_tell_what_they_match(inputs: Inputs) -> None:
     section = pretraining_section(inputs)
     assert section is not None
-    assert section.table.groups[0].rows[0][:5] == ("insight-s0", "conv_tiny", "insight", "tissue", "images and texts")
+    row = section.learned_from.groups[0].rows[0]
+    assert row == ("insight-s0", "conv_tiny", "insight", "tissue", "images and texts", "–", "1")
     arms = study_section(inputs).arms
     assert arms is not None
     assert arms.groups[0].rows[2][-1] == "match = text"
+    assert arms.groups[0].rows[1][2:4] == ("insight", "tissue (rule-based describer, not a language model)")
 
 
 def test_curves_tell_their_ends_in_words(inputs: Inputs) -> None:
     section = pretraining_section(inputs)
     assert section is not None
-    assert section.charts[0][0].alt == "Loss by step: insight-s0 from 7.00 to 5.00; shuffled-s0 from 7.00 to 5.00"
+    (loss,) = section.losses
+    assert loss.alt == "Loss of insight by step: insight-s0 from 7.00 to 5.00; shuffled-s0 from 7.00 to 5.00"
+
+
+@pytest.mark.parametrize(("blind", "claimed"), [(47.0, False), (60.0, True)])
+def test_an_error_above_a_blind_guess_is_nothing_to_claim(
+    bench: Any, make_localization: Make, blind: float, claimed: bool
+) -> None:
+    bench.prepare("ann")
+    row = make_localization(error=48.0, wrong=50.0)
+    row["blind_guess"] = {**row["volume"], "mean_mm": blind}
+    bench.localize({"insight": row})
+    shown = summary(read_inputs(bench.workspace), ReportConfig())
+    assert shown.figures[0].claimed == claimed
+    assert f"blind guess {blind:.0f} mm" in shown.figures[0].beside
+    assert ("no better than a blind guess" in shown.sentences[0]) != claimed
+    assert ("2.0 mm better than another one" in shown.sentences[0]) == claimed
 
 
 def test_an_encoder_that_knows_the_right_volume_no_better_is_not_praised(bench: Any, make_localization: Make) -> None:

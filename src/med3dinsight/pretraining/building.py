@@ -81,6 +81,8 @@ def save_run(folder: Path, config: PretrainConfig, built: Built, image_size: int
         "own_module": built.own,
         "match": match if matched else None,
         "method": config.method,
+        "method_kind": method.kind,
+        "method_source": method.source,
         "no_text": config.no_text,
         "shuffled_pairs": config.shuffled_pairs,
         "seed": config.seed,

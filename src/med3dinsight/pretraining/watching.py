@@ -12,7 +12,7 @@ from torch import nn
 from ..alignment.aligned_encoder import AlignedEncoder
 from ..errors import ConfigError
 from ..readouts.gallery import Gallery, answer, build_gallery
-from ..readouts.localization import localize
+from ..readouts.localization import blind_guess, localize
 from ..readouts.modality_gap import centroid_gaps
 from ..readouts.neighbours import votes
 from ..readouts.probe import probe_auc
@@ -36,9 +36,10 @@ def watcher(
 ) -> Callable[[Objective], Rows] | None:
     """Returns what reads out of a method that is being trained; None where nobody is watched.
 
-    The rows hold, where they can be had: ``localization_mm`` beside the wrong volume's, ``recall`` of pictures and
-    texts by the answers, ``modality_gap``, and, with ``pretrain.watch_classes``, ``probe_auc`` and ``knn_accuracy``
-    of frozen voxel features, learned on the people who are trained on.
+    The rows hold, where they can be had: ``localization_mm`` beside the wrong volume's and the blind guess's,
+    ``recall`` of pictures and texts by the answers, ``modality_gap``, how many ``crops`` and ``slices`` these were
+    taken over, and, with ``pretrain.watch_classes``, ``probe_auc`` and ``knn_accuracy`` of frozen voxel features,
+    learned on the people who are trained on.
 
     Raises:
         ConfigError: Nobody is watched, or nobody is labelled for the classes of the probe.
@@ -87,10 +88,13 @@ def _ask(model: AlignedEncoder, gallery: Gallery, config: PretrainConfig, device
     return {
         "localization_mm": found.mean_mm,
         "wrong_volume_mm": lost.mean_mm,
+        "blind_guess_mm": blind_guess(shown, gallery.places_mm).mean_mm,
         "crop_recall_at_1": found.crop_recall_at_1,
         "image_recall": _recall(by_image, images),
         "text_recall": _recall(by_text, texts),
         "modality_gap": centroid_gaps({"image": images, "text": texts, "volume": by_image}),
+        "crops": found.gallery,
+        "slices": found.slices,
     }
 
 

@@ -92,11 +92,12 @@ def legend(names: Sequence[str]) -> tuple[LegendEntry, ...]:
 
 
 def _style(number: int) -> tuple[str, str]:
-    return COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+    # Colour and dash step together, and shift against each other when both have come round.
+    return COLOURS[number % len(COLOURS)], DASHES[(number + number // 12) % len(DASHES)]
 
 
 def line_chart(
-    title: str, alt: str, curves: Sequence[Curve], *, x_label: str = "step", from_zero: bool = True
+    title: str, alt: str, curves: Sequence[Curve], *, x_label: str = "step", unit: str = "", lowest: float | None = 0
 ) -> Chart:
     """Draws curves over steps.
 
@@ -105,17 +106,21 @@ def line_chart(
         alt: The chart in words.
         curves: What to draw.
         x_label: Name of the horizontal axis.
-        from_zero: Whether the vertical axis starts at 0.
+        unit: Name of the vertical axis, where it has one.
+        lowest: Where the vertical axis starts: 0, or another value below which curves are cut off; None leaves it free.
     """
     with _figure(2.25) as (figure, axes):
         for curve in curves:
             colour, dash = _style(curve.style)
             dashes = (0, tuple(float(part) for part in dash.split())) if dash else "solid"
             axes.plot(curve.x, curve.y, color=colour, linewidth=1.6, linestyle=dashes)
+            if len(curve.x) == 1:  # a line of one point cannot be seen
+                axes.plot(curve.x, curve.y, "o", color=colour, markersize=4)
         axes.grid(axis="y")
         axes.set_xlabel(x_label)
-        if from_zero:
-            axes.set_ylim(bottom=0)
+        axes.set_ylabel(unit)
+        if lowest == 0 or (lowest is not None and axes.get_ylim()[0] < lowest < axes.get_ylim()[1]):
+            axes.set_ylim(lowest, 1.02 * axes.get_ylim()[1] or None)
         axes.margins(x=0.01)
         return Chart(title, _svg_uri(figure), alt)
 
@@ -167,7 +172,8 @@ def dot_chart(
         axes.spines["left"].set_visible(False)
         axes.margins(x=0.08)
         if from_zero:
-            axes.set_xlim(left=0)
+            # Room for the whole of the last dot: the margin was that of the dots' own range.
+            axes.set_xlim(0, 1.04 * axes.get_xlim()[1])
         axes.set_xlabel(unit)
         return Chart(title, _svg_uri(figure), alt)
 

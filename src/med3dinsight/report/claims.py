@@ -14,7 +14,7 @@ METRIC_NAMES = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "nsd": "NSD"}
 CLASSIFICATION_NAMES = {"auroc": "AUROC", "accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy"}
 METRIC_DIGITS = {"dice": 3, "hd95_mm": 1, "nsd": 3}
 #: Adjusted p-values from here on do not support a gain.
-_LEVEL = 0.05
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Verdict:
     """What one comparison allows to say.
 
     Attributes:
-        gain: Whether a gain may be claimed: the interval lies wholly on the better side of 0.
+        gain: Whether a gain may be claimed: the interval lies wholly on the better side of 0, and the test that counts
+            all comparisons supports it.
         text: The verdict in words, a sentence.
         scope: What the interval is about, a sentence.
     """
@@ -53,7 +54,7 @@ def metric_name(metric: str) -> str:
 
 
 def judge(row: Mapping[str, Any]) -> Verdict:
-    """Says what a comparison of ``scores.json`` allows to claim; a gain needs an interval that excludes 0.
+    """Says what a comparison of ``scores.json`` allows to claim: a gain needs its interval and its adjusted test.
 
     Args:
         row: The comparison: ``metric``, ``ci95``, ``better``, ``p_adjusted``, ``scope`` and the counts.
@@ -61,23 +62,23 @@ def judge(row: Mapping[str, Any]) -> Verdict:
     low, high = row["ci95"]
     against = row["against"]
     better_is_less = row.get("better", "lower" if row["metric"] == "hd95_mm" else "higher") == "lower"
-    gain = (high < 0 if better_is_less else low > 0) and low < high
+    better = (high < 0 if better_is_less else low > 0) and low < high
+    adjusted = row.get("p_adjusted")
+    supported = adjusted is None or adjusted < LEVEL
     if low <= 0 <= high:
         text = "No gain is claimed: the interval contains 0."
     elif low == high:
         text = "No gain is claimed: all values are equal, so nothing is known of their spread."
-    elif not gain:
+    elif not better:
         text = f"Worse than {against}: the whole interval lies on the worse side of 0."
+    elif not supported:
+        text = (
+            "No gain is claimed: the interval lies on the better side of 0, but the test that counts all comparisons "
+            f"does not support it (adjusted p = {p_value(adjusted)})."
+        )
     else:
-        text = f"Better than {against}: the interval excludes 0{_doubt(row)}."
-    return Verdict(gain, text, _scope(row))
-
-
-def _doubt(row: Mapping[str, Any]) -> str:
-    adjusted = row.get("p_adjusted")
-    if adjusted is None or adjusted < _LEVEL:
-        return ""
-    return f", but the test that counts all comparisons does not support it (adjusted p = {p_value(adjusted)})"
+        text = f"Better than {against}: the interval excludes 0, and the adjusted test supports it."
+    return Verdict(better and supported, text, _scope(row))
 
 
 def _scope(row: Mapping[str, Any]) -> str:
@@ -121,13 +122,15 @@ def localization_targets(scores: Mapping[str, Any], config: ReportConfig) -> lis
             config.target_margin_mm - (wrong - error),
             " mm",
         ),
-        _target(
-            f"crop R@1 at least {config.target_recall:.0%}".replace("%", " %"),
-            percent(recall, 1),
-            100 * (config.target_recall - recall),
-            " percentage points",
-        ),
+        _recall_target(recall, chance(scores["volume"]), config.target_recall),
     ]
+
+
+def _recall_target(recall: float, guessing: float, wanted: float) -> Target:
+    text = f"crop R@1 at least {percent(wanted)}"
+    if guessing >= wanted:
+        return Target(text, percent(recall, 1), False, f"no test: chance is {percent(guessing, 1)}")
+    return _target(text, percent(recall, 1), 100 * (wanted - recall), " percentage points")
 
 
 def _target(text: str, value: str, shortfall: float, unit: str) -> Target:

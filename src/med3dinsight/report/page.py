@@ -47,6 +47,8 @@ SECTIONS: tuple[tuple[str, str, Callable[[Inputs, ReportConfig], Any]], ...] = (
 
 #: Sections that are left out where they are None; the others say what was not run.
 OPTIONAL = frozenset({"classification"})
+#: The same in a workspace where only the other task was fine-tuned.
+SEGMENTATION_ONLY = frozenset({"segmentation", "overlays"})
 
 
 def render_page(inputs: Inputs, config: ReportConfig, progress: Progress) -> str:
@@ -59,10 +61,11 @@ def render_page(inputs: Inputs, config: ReportConfig, progress: Progress) -> str
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    optional = OPTIONAL | SEGMENTATION_ONLY if inputs.classifying and not inputs.finetuning else OPTIONAL
     contents = []
     for done, (name, heading, build) in enumerate(SECTIONS, start=1):
         content = build(inputs, config)
-        if content is not None or name not in OPTIONAL:
+        if content is not None or name not in optional:
             contents.append({"name": name, "heading": heading, "content": content})
         progress(done, len(SECTIONS), heading)
     environment = Environment(

@@ -12,7 +12,7 @@ from ..workspace.provenance import StageRecord, completed, fingerprint, write_re
 from .config import ReportConfig
 from .inputs import read_inputs, read_records, read_study_document
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,14 @@ class Table:
         head: Column headers.
         groups: Rows; a group without a title has no heading.
         texts: Number of columns, from the left, that hold text; the others hold numbers.
+        stacks: Whether a small screen gets a block a row; a table of several columns of text always does.
     """
 
     caption: str
     head: tuple[str, ...]
     groups: tuple[Group, ...]
     texts: int = 1
+    stacks: bool = False
 
 
 def plain_table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> Table:

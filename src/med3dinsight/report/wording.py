@@ -57,6 +57,18 @@ def interval(ends: Sequence[float], digits: int = 2) -> str:
     return f"{signed(ends[0], digits)} to {signed(ends[1], digits)}"
 
 
+def with_range(mean: float | None, values: Sequence[float], digits: int = 2) -> str:
+    r"""Returns a mean with the least and the greatest of the values behind it, where there are several.
+
+    Example:
+        >>> with_range(0.5, [0.4, 0.6], 1), with_range(0.5, [0.5], 1)
+        ('0.5 (0.4–\u20600.6)', '0.5')
+    """
+    text = number(mean, digits)
+    # The word joiner keeps a line from breaking after the dash.
+    return text + (f" ({number(min(values), digits)}–\u2060{number(max(values), digits)})" if len(values) > 1 else "")
+
+
 def p_value(value: float | None) -> str:
     """Returns a p-value with three decimals at most.
 

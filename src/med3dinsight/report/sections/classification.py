@@ -2,81 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
 from typing import Any
 
-from ..charts import Chart, LegendEntry
-from ..claims import CLASSIFICATION_NAMES, metric_name
-from ..comparisons import ArmVerdict, comparison_table, difference_charts, verdicts
-from ..finetuned_runs import loss_chart, runs_table
+from ..claims import CLASSIFICATION_NAMES
 from ..inputs import Inputs
 from ..tables import Table, plain_table
-from ..wording import listed, number
+from ..task_section import TaskSection, task_section
+from ..wording import UNDEFINED, listed, number, with_range
+
+_P_VALUE = (
+    "p swaps the two arms' predictions of whole units (people, or cases of one person) and takes the seeds as fixed; "
+    "the interval draws units and seeds anew, so the two may disagree."
+)
+#: The row of who sees no scan.
+BLIND = "no scan seen, the most frequent class"
 
 
-@dataclass(frozen=True)
-class ClassificationSection:
-    """Tables, charts and verdicts; each part may be empty where it was not run.
-
-    Attributes:
-        classes: What was told apart, and how many test cases each class has.
-        runs: Table of the fine-tuned runs.
-        loss: Chart of the training loss, and its legend.
-        scores: Table by arm, or None where nothing was scored.
-        comparisons: Table of the paired differences, or None.
-        verdicts: What the comparisons allow to say.
-        charts: Differences with their intervals.
-        notes: What is to be said beside the numbers.
-        definitions: Names and definitions of the metrics.
-    """
-
-    classes: str
-    runs: Table
-    loss: Chart
-    legend: tuple[LegendEntry, ...]
-    scores: Table | None
-    comparisons: Table | None
-    verdicts: tuple[ArmVerdict, ...]
-    charts: tuple[Chart, ...]
-    notes: tuple[str, ...]
-    definitions: tuple[tuple[str, str], ...]
-
-
-def classification_section(inputs: Inputs) -> ClassificationSection | None:
+def classification_section(inputs: Inputs) -> TaskSection | None:
     """Describes fine-tuning for classification; None where no model was."""
-    if not inputs.classifying:
-        return None
     scores = inputs.classification or {}
-    comparisons = list(scores.get("comparisons", ()))
-    chart, entries = loss_chart(inputs.classifying)
-    return ClassificationSection(
-        classes=_classes(scores) if scores else "",
-        runs=runs_table(inputs.classifying),
-        loss=chart,
-        legend=entries,
-        scores=_score_table(scores["arms"]) if scores else None,
-        comparisons=comparison_table(comparisons) if comparisons else None,
-        verdicts=verdicts(comparisons),
-        charts=difference_charts(comparisons, CLASSIFICATION_NAMES),
-        notes=tuple(_notes(scores)),
-        definitions=tuple((metric_name(key), text) for key, text in scores.get("definitions", {}).items()),
+    return task_section(
+        inputs.classifying,
+        scores,
+        CLASSIFICATION_NAMES,
+        lead=_lead(scores) if scores else "",
+        loss_note=_loss_note(inputs),
+        p_value=_P_VALUE,
+        table=_score_table,
     )
 
 
-def _classes(scores: Mapping[str, Any]) -> str:
-    """Says how many test cases of each class there are, over all arms."""
-    truth: dict[str, dict[str, None]] = {}
+def _cases_by_class(scores: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Returns the test cases of each class, over all arms."""
+    truth: dict[str, set[str]] = {}
     for arm in scores["arms"].values():
         for case, classes in arm["cases"].items():
             for name, row in classes.items():
-                of_class = truth.setdefault(name, {})
+                of_class = truth.setdefault(name, set())
                 if row["truth"]:
-                    of_class[case] = None
-    return listed([f"{name} ({len(cases)})" for name, cases in truth.items()])
+                    of_class.add(case)
+    return truth
 
 
-def _score_table(arms: Mapping[str, Mapping[str, Any]]) -> Table:
+def _lead(scores: Mapping[str, Any]) -> str:
+    cases = listed([f"{name} ({len(found)})" for name, found in _cases_by_class(scores).items()])
+    return (
+        f"Each network sees a whole volume and gives a probability for each class. Test cases: {cases}. All metrics "
+        "lie between 0 and 1, and more is better; the last row is what guessing reaches."
+    )
+
+
+def _loss_note(inputs: Inputs) -> str:
+    sizes = {len(run.facts["classes"]) for run in inputs.classifying}
+    if len(sizes) != 1:
+        return "cross-entropy, in nats"
+    classes = sizes.pop()
+    return (
+        f"cross-entropy, in nats; who gives each of {classes} classes the same probability has {math.log(classes):.2f}"
+    )
+
+
+def _score_table(scores: Mapping[str, Any]) -> Table:
     head = ("Arm", *CLASSIFICATION_NAMES.values(), "Cases", "People")
     rows = [
         (
@@ -85,22 +73,25 @@ def _score_table(arms: Mapping[str, Mapping[str, Any]]) -> Table:
             str(arm["summary"]["n_cases"]),
             str(arm["summary"]["n_subjects"]),
         )
-        for name, arm in arms.items()
+        for name, arm in scores["arms"].items()
     ]
-    return plain_table("Mean over the seeds; in brackets the least and the greatest seed", head, rows, texts=1)
+    rows.append(_blind_row(scores))
+    caption = "Mean over the seeds; in brackets the least and the greatest seed"
+    return plain_table(caption, head, rows, texts=1)
+
+
+def _blind_row(scores: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is reached by always naming the most frequent class of the test cases."""
+    sizes = [len(found) for found in _cases_by_class(scores).values() if found]
+    total = sum(sizes)
+    reached = {
+        "auroc": 0.5 if len(sizes) > 1 else None,
+        "accuracy": max(sizes) / total if sizes else None,
+        "balanced_accuracy": 1 / len(sizes) if sizes else None,
+    }
+    return (BLIND, *(number(reached[metric], 3) for metric in CLASSIFICATION_NAMES), UNDEFINED, UNDEFINED)
 
 
 def _cell(summary: Mapping[str, Any], metric: str) -> str:
     defined = [value for value in summary["by_seed"][metric] if value is not None]
-    text = number(summary[metric], 3)
-    # The word joiner keeps a line from breaking after the dash.
-    return text + (f" ({number(min(defined), 3)}–\u2060{number(max(defined), 3)})" if len(defined) > 1 else "")
-
-
-def _notes(scores: Mapping[str, Any]) -> Iterable[str]:
-    for item in scores.get("not_compared", ()):
-        against = f" with {item['against']}" if item.get("against") else ""
-        metric = f" in {metric_name(item['metric'])}" if item.get("metric") else ""
-        yield f"{item['arm']} could not be compared{against}{metric}: {item['reason']}."
-    if checks := set(scores.get("leakage_checks", {}).values()):
-        yield "Checked that no test subject was seen in " + "; ".join(sorted(checks)) + "."
+    return with_range(summary[metric], defined, 3)

@@ -19,7 +19,7 @@ _PARTS = (
     ("volume", "the right volume", False),
     ("wrong_volume", "wrong volume", True),
     ("shuffled_captions", "shuffled captions", True),
-    ("blind_guess", "no volume, one best guess", True),
+    ("blind_guess", "blind guess", True),
     ("image_only", "image features only", False),
     ("text_only", "text features only", False),
 )

@@ -3,66 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from ..charts import Chart, LegendEntry
 from ..claims import METRIC_NAMES
-from ..comparisons import ArmVerdict, comparison_table, difference_charts, verdicts
-from ..finetuned_runs import loss_chart, runs_table
 from ..inputs import Inputs
 from ..tables import Group, Table
-from ..wording import count, number
+from ..task_section import TaskSection, task_section
+from ..wording import count, with_range
 
 _ALL = "mean of the classes"
 _TABLE_DIGITS = {"dice": 3, "hd95_mm": 1, "nsd": 3}
 Cases = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
-@dataclass(frozen=True)
-class SegmentationSection:
-    """Tables, charts and verdicts; each part may be empty where it was not run.
-
-    Attributes:
-        runs: Table of the fine-tuned runs.
-        loss: Chart of the training loss, and its legend.
-        scores: Table by class and arm, or None where nothing was scored.
-        comparisons: Table of the paired differences, or None.
-        verdicts: What the comparisons allow to say; those that say the same are one.
-        charts: Differences with their intervals.
-        notes: What is to be said beside the numbers.
-        definitions: Names and definitions of the metrics.
-    """
-
-    runs: Table
-    loss: Chart
-    legend: tuple[LegendEntry, ...]
-    scores: Table | None
-    comparisons: Table | None
-    verdicts: tuple[ArmVerdict, ...]
-    charts: tuple[Chart, ...]
-    notes: tuple[str, ...]
-    definitions: tuple[tuple[str, str], ...]
+#: What stands under the differences, and what the loss is.
+_P_VALUE = (
+    "p flips the signs of whole units (people, or pieces of one person) and takes the seeds as fixed; the interval "
+    "draws units and seeds anew, so the two may disagree. Pieces of one person are not independent of each other, so "
+    "with one person p is smaller than it should be."
+)
+_LEAD = "Dice and NSD lie between 0 and 1, and more is better; HD95 is in mm, and less is better."
 
 
-def segmentation_section(inputs: Inputs) -> SegmentationSection | None:
+def segmentation_section(inputs: Inputs) -> TaskSection | None:
     """Describes fine-tuning for segmentation; None where no model was."""
-    if not inputs.finetuning:
-        return None
-    scores = inputs.scores or {}
-    comparisons = list(scores.get("comparisons", ()))
-    chart, entries = loss_chart(inputs.finetuning)
-    return SegmentationSection(
-        runs=runs_table(inputs.finetuning),
-        loss=chart,
-        legend=entries,
-        scores=_score_table(scores) if scores else None,
-        comparisons=comparison_table(comparisons) if comparisons else None,
-        verdicts=verdicts(comparisons),
-        charts=difference_charts(comparisons, METRIC_NAMES),
-        notes=tuple(_notes(scores)) if scores else (),
-        definitions=tuple((METRIC_NAMES.get(key, key), text) for key, text in scores.get("definitions", {}).items()),
+    return task_section(
+        inputs.finetuning,
+        inputs.scores,
+        METRIC_NAMES,
+        lead=_LEAD if inputs.scores else "",
+        loss_note="less is better; it has no unit",
+        p_value=_P_VALUE,
+        table=_score_table,
+        notes=_notes,
     )
 
 
@@ -116,11 +90,7 @@ def _row(name: str, arm: Mapping[str, Any], read: Reader) -> tuple[str, ...]:
         digits = _TABLE_DIGITS[metric]
         seeds = [_mean(read(case, metric, place) for case in cases) for place in range(len(arm["seed"]))]
         defined = [value for value in seeds if value is not None]
-        text = number(_mean(defined), digits)
-        if len(defined) > 1:
-            # The word joiner keeps a line from breaking after the dash.
-            text += f" ({number(min(defined), digits)}–\u2060{number(max(defined), digits)})"
-        cells.append(text)
+        cells.append(with_range(_mean(defined), defined, digits))
     scored = sum(read(case, "dice", None) is not None for case in cases)
     return (name, *cells, str(scored))
 
@@ -145,10 +115,3 @@ def _notes(scores: Mapping[str, Any]) -> Iterable[str]:
         yield "Undefined and left out, at most in any run: " + "; ".join(
             f"{name} in {count(amount, 'case')} ({reason})" for (name, reason), amount in reasons.items()
         )
-    for item in scores.get("not_compared", ()):
-        against = f" with {item['against']}" if item.get("against") else ""
-        metric = f" in {METRIC_NAMES.get(item['metric'], item['metric'])}" if item.get("metric") else ""
-        yield f"{item['arm']} could not be compared{against}{metric}: {item['reason']}."
-    checks = set(scores.get("leakage_checks", {}).values())
-    if checks:
-        yield "Checked that no test subject was seen in " + "; ".join(sorted(checks)) + "."

@@ -7,11 +7,13 @@ from pathlib import PurePath
 from typing import Any
 
 from ...workspace.provenance import StageRecord
-from ..inputs import Inputs
+from ..inputs import Inputs, Run
 from ..tables import Table, plain_table
 from ..wording import UNDEFINED, count, duration, plain
 from .captions import captioner_in_words
 
+#: What an arm may change of its pre-training without a table of its own.
+_OWN = ("captioner", "encoder", "method")
 _STAGES = ("fetch", "prepare", "caption", "embed", "pretrain", "finetune", "evaluate", "localize", "probe")
 
 
@@ -67,21 +69,31 @@ def _arms(inputs: Inputs) -> Table:
     rows = []
     for arm in inputs.arms:
         pretrained = arm.get("init", "pretrain") == "pretrain"
-        own = {**shared, **arm.get("pretrain", {})}
-        captioner = str(arm.get("captioner") or own.get("captioner", "tissue"))
+        own = {**shared, **arm.get("pretrain", {}), **{key: arm[key] for key in _OWN if arm.get(key)}}
+        run = next((run for run in inputs.pretraining if run.name.rpartition("-s")[0] == arm.get("name")), None)
         role = f"control of {arm['control_of']}" if arm.get("control_of") else ""
         rows.append(
             (
                 str(arm.get("name")),
                 "pre-trained weights" if pretrained else "random weights (the scratch twin)",
-                captioner_in_words(captioner) if pretrained else UNDEFINED,
+                str(own.get("method", "insight")) if pretrained else UNDEFINED,
+                _texts(run, own) if pretrained else UNDEFINED,
                 count(len(seeds), "seed") if arm.get("finetune", True) else "no",
                 role or UNDEFINED,
                 plain(arm.get("pretrain", {})),
             )
         )
-    head = ("Arm", "Starts from", "Texts it was pre-trained to match", "Fine-tuned", "Role", "Own settings")
-    return plain_table("Arms: what is compared", head, rows, texts=6)
+    head = ("Arm", "Starts from", "Method", "Texts it was pre-trained to match", "Fine-tuned", "Role", "Own settings")
+    return plain_table("Arms: what is compared", head, rows, texts=7)
+
+
+def _texts(run: Run | None, own: dict[str, Any]) -> str:
+    """Says whose texts an arm's pre-training matched; until it has run, what the study wants."""
+    if run is None:
+        return captioner_in_words(str(own.get("captioner", "tissue")))
+    if run.facts.get("captioner") is None or run.facts.get("match") in (None, "image"):
+        return "none"
+    return captioner_in_words(str(run.facts["captioner"]))
 
 
 def _settings(stage: str, records: list[StageRecord]) -> StageSettings:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..claims import Target, chance, difference_in_words, judge, localization_targets
+from ..claims import LEVEL, Target, chance, difference_in_words, judge, localization_targets
 from ..config import ReportConfig
-from ..inputs import Inputs
+from ..inputs import Inputs, Run
 from ..wording import count, interval, listed, number, percent, signed
 from .captions import captioner_in_words
 from .data import people_of, seen_test_subjects, test_subjects
@@ -68,16 +68,30 @@ def _lead(inputs: Inputs) -> str:
     if writers:
         writer, slices = captioner_in_words(writers[0]), count(written[writers[0]], "slice")
         text += f" {slices} of them were put into words by {writer}."
-    if inputs.pretraining:
-        run = inputs.pretraining[0]
-        text += (
-            f" From these pairs, without any label, the 3D encoder {run.facts['encoder']} was pre-trained for "
-            f"{run.record.result['steps']} steps on {count(len(run.facts['subjects']), 'subject')}."
-        )
+    if trained := [run for run in inputs.pretraining if run.record.result["steps"]]:
+        text += f" {_pretraining_in_words(trained)}"
     tested = test_subjects(inputs)
     if tested and inputs.pretraining and not seen_test_subjects(inputs):
         text += f" Nothing of {listed(tested)} entered any training; that is whom the results are about."
     return text
+
+
+def _pretraining_in_words(runs: list[Run]) -> str:
+    """Says what was pre-trained, by which methods, for how long and on how many people."""
+    encoders = list(dict.fromkeys(str(run.facts["encoder"]) for run in runs))
+    methods = list(dict.fromkeys(str(run.record.result["method"]) for run in runs))
+    steps = sorted({run.record.result["steps"] for run in runs})
+    people = sorted({len(run.facts["subjects"]) for run in runs})
+    many = len(encoders) > 1
+    return (
+        f"Without any label, the 3D encoder{'s' if many else ''} {listed(encoders)} {'were' if many else 'was'} "
+        f"pre-trained by {listed(methods)} ({count(len(runs), 'run')}) for {_from_to(steps)} steps on "
+        f"{_from_to(people)} subject{'' if people == [1] else 's'}."
+    )
+
+
+def _from_to(numbers: list[int]) -> str:
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
 def _control_in_words(inputs: Inputs, arm: str) -> str:
@@ -86,19 +100,26 @@ def _control_in_words(inputs: Inputs, arm: str) -> str:
 
 def _localization_figures(name: str, row: Mapping[str, Any], control: str) -> list[Figure]:
     volume, wrong, shuffled = row["volume"], row["wrong_volume"], row.get("shuffled_captions")
+    blind = row.get("blind_guess")
     controls = f"asked of the wrong volume {number(wrong['mean_mm'], 0)} mm"
+    if blind is not None:
+        controls += f"; blind guess {number(blind['mean_mm'], 0)} mm"
     if shuffled is not None:
         controls += f"; after {control} {number(shuffled['mean_mm'], 0)} mm"
+    others = [part["mean_mm"] for part in (wrong, blind) if part is not None]
+    recalls = [chance(volume), wrong["crop_recall_at_1"]]
     return [
         Figure(
             f"{number(volume['mean_mm'], 0)} mm",
             f"mean error when {name} says where a slice of {listed(people_of(row['person']))} lies",
             controls,
+            claimed=volume["mean_mm"] < min(others),
         ),
         Figure(
             percent(volume["crop_recall_at_1"]),
             f"of slices find their own crop first among {volume['gallery']:g}",
             f"chance {percent(chance(volume), 1)}; wrong volume {percent(wrong['crop_recall_at_1'], 1)}",
+            claimed=volume["crop_recall_at_1"] > max(recalls),
         ),
     ]
 
@@ -118,13 +139,18 @@ def _localization_sentences(inputs: Inputs, arms: Mapping[str, Any]) -> list[str
     for name, row in arms.items():
         error, wrong = row["volume"]["mean_mm"], row["wrong_volume"]["mean_mm"]
         text = (
-            f"Localisation, {name}: the place of a slice is found with a mean error of {number(error, 1)} mm; asked of "
+            f"Localisation, {name}: the place of a slice is told with a mean error of {number(error, 1)} mm; asked of "
             f"the wrong volume the error is {number(wrong, 1)} mm"
         )
         if row.get("shuffled_captions") is not None:
             control, mean = _control_in_words(inputs, name), number(row["shuffled_captions"]["mean_mm"], 1)
             text += f", after pre-training on {control} {mean} mm"
-        if error < wrong:
+        blind = row["blind_guess"]["mean_mm"] if row.get("blind_guess") else None
+        if blind is not None:
+            text += f", and who sees no volume errs by {number(blind, 1)} mm"
+        if blind is not None and error >= blind:
+            text += ". That is no better than a blind guess: nothing is shown to have been learned."
+        elif error < wrong:
             text += f". The encoder knows this volume by {number(wrong - error, 1)} mm better than another one."
         else:
             text += ". That is no better than the wrong volume: nothing about this person's anatomy was used."
@@ -156,7 +182,8 @@ def _finetuning_sentences(inputs: Inputs, dice: list[Mapping[str, Any]], auroc: 
             f"{task}, {row['arm']} against {row['against']}: {name} differs by {difference_in_words(row)}"
             f"{_levels(inputs, row) if segments else _areas(inputs, row)}. {verdict.text} {verdict.scope}"
         )
-    return [*sentences, "A gain is claimed only where the interval excludes 0."]
+    level = f"the p-value that counts all comparisons is below {LEVEL:g}"
+    return [*sentences, f"A gain is claimed only where the interval excludes 0 and {level}."]
 
 
 def _areas(inputs: Inputs, row: Mapping[str, Any]) -> str:

@@ -356,7 +356,9 @@ def test_plain_data_beside_the_weights_is_no_obstacle(file) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "error"),
     [
-        ("x.pth", b"", "no readable PyTorch file"),
+        ("x.pth", b"", "x.pth is empty"),
+        ("x.safetensors", b"", "x.safetensors is empty"),
+        ("x.pth", b"hello\n", "no readable PyTorch file: it is cut off"),
         ("x.pth", b"not a pickle at all", "(no readable PyTorch file|could run code)"),
         ("x.pt", pickle.dumps({"a": 1}), "(no readable PyTorch file|could run code|holds no weights)"),
         ("x.safetensors", b"\x08\0\0\0\0\0\0\0notjson!", "no readable safetensors file"),
@@ -377,8 +379,9 @@ def test_a_damaged_checkpoint_a_folder_and_a_missing_file_are_refused(file, tmp_
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(InputError, match="no readable PyTorch file"):
         load_pretrained(small(), path)
-    with pytest.raises(InputError, match="no weights at"):
+    with pytest.raises(InputError, match="is a folder") as caught:
         load_pretrained(small(), tmp_path)
+    assert caught.value.hint == f"give {path}"
     with pytest.raises(InputError, match="no weights at") as caught:
         load_pretrained(small(), tmp_path / "none.pth")
     assert "*.safetensors" in caught.value.hint

@@ -7,7 +7,7 @@ from monai.networks.nets import ViT
 from med3dinsight.encoders import create_encoder
 from med3dinsight.encoders.encoder import TokenDropping
 from med3dinsight.encoders.patches import as_map, resize_table, take_tokens
-from med3dinsight.encoders.vit import quarters
+from med3dinsight.encoders.taps import quarters
 from med3dinsight.errors import ConfigError
 
 

@@ -87,6 +87,22 @@ def test_a_file_that_does_not_say_needs_a_name_and_a_wrong_name_is_told(checkpoi
     assert not (tmp_path / "out").exists()
 
 
+def test_weights_of_another_encoder_of_our_own_are_called_by_their_name(tmp_path: Path) -> None:
+    network = create_encoder("conv_tiny")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "encoder.safetensors").write_bytes(weights_bytes(network))
+    (tmp_path / "run" / "encoder.json").write_text('{"encoder": "conv_tiny", "image_size": 32}')
+    with pytest.raises(InputError, match=r"fills 0\.0 %") as caught:
+        import_weights(str(tmp_path / "run" / "encoder.safetensors"), encoder="vit_tiny", output=tmp_path / "out")
+    assert "encoder.json beside it says conv_tiny" in caught.value.hint
+
+
+def test_a_name_of_no_published_weights_is_told_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no published weights called i3resnet15") as caught:
+        import_weights("i3resnet15", output=tmp_path / "out")
+    assert caught.value.hint == "did you mean i3resnet152?"
+
+
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Published weights of a small encoder, already fetched."""

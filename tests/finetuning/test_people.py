@@ -72,6 +72,16 @@ def test_a_class_that_nobody_looked_for_is_refused() -> None:
     assert "anna" not in {case.subject for side in (people.train, people.test) for case in side}
 
 
+def test_classes_that_no_label_map_was_drawn_for_are_named_with_what_there_is() -> None:
+    partly = [case("anna", label_names=((1, "ball"),)), case("bert", label_names=((1, "gap"),))]
+    with pytest.raises(ConfigError, match=r"no label map was drawn for the class b = \['bal'\]") as caught:
+        choose_people(finetune_config(classes={"g": ("gap",), "b": ("bal",)}), partly)
+    assert caught.value.hint == "did you mean ball?"
+    with pytest.raises(ConfigError, match=r"for all of finetune.classes") as caught:
+        choose_people(finetune_config(), partly)
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("changes", "message", "hint"),
     [

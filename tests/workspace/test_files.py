@@ -80,6 +80,13 @@ def test_a_place_that_may_not_be_written_is_a_users_error(tmp_path: Path, code: 
         raise OSError(code, "no")
 
 
+def test_a_file_where_a_folder_is_needed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(WorkspaceError, match="taken is in the way"):
+        write_bytes(tmp_path / "taken" / "x.json", b"new")
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
 def test_other_system_errors_are_not_hidden(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="odd"), disk_errors(tmp_path):
         raise OSError(errno.EIO, "odd")

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError, InputError
+from ..workspace.files import read_json
 from .file_kinds import SAFETENSORS
 from .load_report import LoadReport, Status, WeightRow
 from .name_matching import Match, match_names
@@ -80,7 +81,7 @@ def load_pretrained(module: nn.Module, source: str | Path, *, minimum_share: flo
     if share < minimum_share or not placed:
         raise InputError(
             f"{source} fills {100 * share:.1f} % of this encoder, at least {100 * minimum_share:.4g} % are asked for",
-            f"is it another network or size? {report.head()}",
+            f"{_named_beside(Path(source))} {report.head()}",
         )
     _check_finite(file.path, placed)
     with torch.no_grad():
@@ -89,6 +90,15 @@ def load_pretrained(module: nn.Module, source: str | Path, *, minimum_share: flo
     for message in report.warnings:
         warnings.warn(message, WeightsWarning, stacklevel=2)
     return report
+
+
+def _named_beside(path: Path) -> str:
+    """Says which encoder a file of our own is of, where the facts beside it tell; else asks."""
+    facts = path.with_name("encoder.json")
+    if path.name != "encoder.safetensors" or not facts.is_file():
+        return "is it another network or size?"
+    told = read_json(facts)
+    return f"encoder.json beside it says {told.get('encoder')}, image_size {told.get('image_size')}."
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from ..errors import ConfigError
 from .drop_path import DropPath
 from .encoder import EncoderOutput
-from .patches import as_map, embed_patches, patch_grid, resize_table, take_tokens
+from .patches import embed_patches, patch_grid, resize_table, take_tokens
 from .rotary import rotary_angles, turn
-from .vit import quarters
+from .taps import quarters, tapped
 
 #: Where the learned scale of a branch starts.
 LAYER_SCALE = 0.1
@@ -163,10 +163,8 @@ class PrimusEncoder(nn.Module):
         for block in self.blocks:
             tokens = block(tokens, angles)
             states.append(tokens)
-        tokens = states[-1] = self.norm(tokens)
-        if keep is not None:
-            return EncoderOutput(tokens, grid)
-        return EncoderOutput(tokens, grid, tuple(as_map(states[tap - 1], grid) for tap in self.taps))
+        states[-1] = self.norm(states[-1])
+        return tapped(states, grid, self.taps, whole=keep is None)
 
     @torch.no_grad()
     def _initialise(self) -> None:

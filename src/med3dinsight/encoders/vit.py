@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ..types import Shape3
 from .encoder import EncoderOutput
-from .patches import as_map, embed_patches, patch_grid, resize_table, take_tokens
+from .patches import embed_patches, patch_grid, resize_table, take_tokens
+from .taps import quarters, tapped
 
 
 class ViTEncoder(nn.Module):
@@ -78,26 +79,14 @@ class ViTEncoder(nn.Module):
         for block in self.vit.blocks:
             tokens = block(tokens)
             states.append(tokens)
-        tokens = states[-1] = self.vit.norm(tokens)
-        if keep is not None:
-            return EncoderOutput(tokens, grid)
-        return EncoderOutput(tokens, grid, tuple(as_map(states[tap - 1], grid) for tap in self.taps))
+        states[-1] = self.vit.norm(states[-1])
+        return tapped(states, grid, self.taps, whole=keep is None)
 
     def embed(self, volume: Float[Tensor, "b i x y z"], grid: Shape3) -> Float[Tensor, "b n c"]:
         """Returns the embedded patches with their positions, before the first block."""
         embedding = self.vit.patch_embedding
         patches = embed_patches(volume, embedding.patch_embeddings)  # type: ignore[arg-type]
         return patches + resize_table(embedding.position_embeddings, self.table_grid, grid)
-
-
-def quarters(depth: int) -> tuple[int, ...]:
-    """Returns the blocks, counted from 1, that end each quarter of a transformer of ``depth`` blocks.
-
-    Example:
-        >>> quarters(12)
-        (3, 6, 9, 12)
-    """
-    return tuple(-(-depth * part // 4) for part in (1, 2, 3, 4))
 
 
 def _drop_unused_parameters(vit: ViT) -> None:

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..types import Shape3
 from .encoder import EncoderOutput
-from .patches import as_map, embed_patches, patch_grid, resize_table, take_tokens
-from .vit import quarters
+from .patches import embed_patches, patch_grid, resize_table, take_tokens
+from .taps import quarters, tapped
 
 #: What the configuration of transformers calls a model, and the class there that loads its vision part.
 FAMILIES = {
@@ -126,9 +126,7 @@ class Vit2dAdapted(nn.Module):
             tokens = block(tokens, None)
             states.append(tokens[:, extra:])
         states[-1] = self.norm(states[-1])
-        if keep is not None:
-            return EncoderOutput(states[-1], grid)
-        return EncoderOutput(states[-1], grid, tuple(as_map(states[tap - 1], grid) for tap in self.taps))
+        return tapped(states, grid, self.taps, whole=keep is None)
 
     def train(self, mode: bool = True) -> Vit2dAdapted:
         """Sets training or evaluation; the frozen part stays in evaluation, without dropout."""

@@ -76,8 +76,16 @@ def read_weight_file(path: Path) -> WeightFile:
     Raises:
         InputError: It is missing, of another kind, damaged, holds more than tensors and plain data, or no weights.
     """
+    if path.is_dir():
+        inside = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
+        raise InputError(
+            f"{path} is a folder, not a file of weights",
+            f"give {path / inside[0]}" if inside else "give a file: " + ", ".join(f"*{suffix}" for suffix in SUFFIXES),
+        )
     if not path.is_file():
         raise InputError(f"no weights at {path}", "give a file: " + ", ".join(f"*{suffix}" for suffix in SUFFIXES))
+    if not path.stat().st_size:
+        raise InputError(f"{path} is empty", "download it again")
     if path.suffix == SAFETENSORS:
         try:
             return WeightFile(path, load_file(path))
@@ -101,9 +109,10 @@ def _unpickle(path: Path) -> Any:
             "where it comes from, save the weights alone: torch.save(model.state_dict(), FILE)",
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path} is no readable PyTorch file: {' '.join(str(error).split())[:200]}", "download it again"
-        ) from None
+        # What ends the reading of a file that is no pickle may be as little as a number.
+        reason = " ".join(str(error).split())[:200]
+        told = reason if " " in reason else "it is cut off, or something else"
+        raise InputError(f"{path} is no readable PyTorch file: {told}", "download it again") from None
 
 
 def _plain_data() -> list[Any]:

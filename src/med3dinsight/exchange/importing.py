@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoders.published_weights import PUBLISHED, fetch_published
 from ..encoders.registry import check_name, create_encoder
-from ..errors import ConfigError
+from ..errors import ConfigError, suggest
 from ..types import Progress, silent
 from ..workspace.files import read_json, write_bytes, write_json
 
@@ -59,7 +59,7 @@ def import_weights(
         progress: Told about what is downloaded.
 
     Raises:
-        ConfigError: The encoder is unknown, or the source does not tell it.
+        ConfigError: The encoder is unknown, the source does not tell it, or no published weights are called so.
         DownloadError: Published weights cannot be fetched or verified.
         InputError: The file cannot be read, or too little of the encoder is in it.
     """
@@ -67,6 +67,8 @@ def import_weights(
     from ..encoders.weights import weights_bytes
 
     published = PUBLISHED.get(source) if not Path(source).exists() else None
+    if published is None and not Path(source).exists() and not Path(source).suffix:
+        raise ConfigError(f"no file and no published weights called {source}", suggest(source, PUBLISHED))
     path = fetch_published(source, progress) if published else Path(source)
     facts = _facts_beside(path)
     name = encoder or (published.encoder if published else None) or facts.get("encoder") or _nnssl_encoder(path)

@@ -91,7 +91,9 @@ def _read(path: Path) -> list[dict[str, str]]:
             columns = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = columns
             rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", "give a CSV or TSV file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}", "write it as a CSV or TSV file in UTF-8") from None
     for name in COLUMNS:
         if name not in columns:

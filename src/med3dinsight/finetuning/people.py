@@ -14,6 +14,9 @@ from ..volumes.labels import annotated_classes
 from .config import FinetuneConfig
 from .label_table import SIDES, LabelTable
 
+#: Characters of a hint that lists the labels there are: a table may have hundreds.
+_LONGEST_HINT = 300
+
 
 @dataclass(frozen=True)
 class People:
@@ -37,11 +40,14 @@ def choose_people(config: FinetuneConfig, cases: Iterable[Case], table: LabelTab
         table: The labels of a classification; None for segmentation.
 
     Raises:
-        ConfigError: A named subject has no labelled case, training or test would be empty, or a class of the table
-            would have nobody in training.
+        ConfigError: Nobody is labelled for every class, or a named subject is not; training or test would be
+            empty; or a class of the table would have nobody in training.
         LeakageError: A subject, or the same voxels under two subjects, is on two sides.
     """
-    labelled = [case for case in cases if _is_labelled(case, config, table)]
+    everybody = list(cases)
+    labelled = [case for case in everybody if _is_labelled(case, config, table)]
+    if not labelled and table is None:
+        raise _nobody_labelled(config, everybody)
     sides = _sides(config, labelled, table)
     subjects = {case.subject for case in labelled}
     for name in {name for side in sides for name in side} - subjects:
@@ -71,13 +77,25 @@ def _is_labelled(case: Case, config: FinetuneConfig, table: LabelTable | None) -
     return case.has_label and all(annotated_classes(case.label_names, class_entries(config)))
 
 
+def _nobody_labelled(config: FinetuneConfig, cases: list[Case]) -> ConfigError:
+    """The error where no label map was drawn for all classes: names the first class that none was drawn for."""
+    labels = {name for case in cases if case.has_label for _, name in case.label_names}
+    for entry in class_entries(config):
+        if not any(case.has_label and all(annotated_classes(case.label_names, [entry])) for case in cases):
+            hint = suggest(str(entry["match"][0]), labels) if labels else "no prepared case has named labels"
+            shown = hint if len(hint) <= _LONGEST_HINT else f"{hint[:_LONGEST_HINT].rpartition(',')[0]} ..."
+            return ConfigError(f"no label map was drawn for the class {entry['name']} = {entry['match']}", shown)
+    return ConfigError("no label map was drawn for all of finetune.classes", "leave a class out")
+
+
 def _sides(config: FinetuneConfig, labelled: list[Case], table: LabelTable | None) -> Sequence[Collection[str]]:
     named = (config.train, config.validation, config.test)
     subjects = {case.subject for case in labelled}
     if table is not None and table.side_of:
         if any(named):
             raise ConfigError(
-                "the table has a column split, and subjects are named as well", "say in one place who is on which side"
+                "the table has a column split, and subjects are named as well",
+                "take the column out of the table, or name nobody; a study names its test_subjects",
             )
         return [{subject for subject, side in table.side_of.items() if side == name} for name in SIDES]
     if config.test and not config.train:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..records import Crop
 from ..training.augmentation import contrast_curve
+from ..training.seeding import step_generator
 from .config import PretrainConfig
 from .pool import Pool
 
@@ -47,6 +48,13 @@ def draw_view(rng: np.random.Generator, config: PretrainConfig, pool: Pool, crop
     shift = draw_shift(rng, pool.store.cases[crop.case].shape, crop)
     view = contrast_curve(rng, config.contrast_augmentation)[pool.voxels(crop, shift)]
     return change_look(rng, view)
+
+
+def draw_two_views(config: PretrainConfig, pool: Pool, step: int) -> Float[Tensor, "b 2 1 x y z"]:
+    """Draws the crops of a step and two views of each; the same (seed, step) gives the same."""
+    rng = step_generator(config.seed, step, "batch")
+    crops = pool.draw_crops(rng, config.batch_volumes)
+    return stack_views([[draw_view(rng, config, pool, crop) for _ in range(2)] for crop in crops])
 
 
 def draw_shift(rng: np.random.Generator, shape: tuple[int, int, int], crop: Crop) -> NDArray[np.int64]:

@@ -42,6 +42,10 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise WorkspaceError(
                 f"cannot write {path}: {error.strerror}", "choose a folder that you may write to"
             ) from None
+        if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+            raise WorkspaceError(
+                f"cannot write {path}: {error.filename} is in the way", "remove it, or choose another place"
+            ) from None
         raise
 
 

@@ -9,12 +9,11 @@ from torch import nn
 
 from ...losses.nt_xent import nt_xent
 from ...readouts.online import embedding_spread, matching_accuracy
-from ...training.seeding import step_generator
 from ..config import PretrainConfig
 from ..objective import Inputs, Represented, Terms
 from ..pool import Pool
 from ..projection import perceptron, pooled
-from ..views import draw_view, stack_views
+from ..views import draw_two_views
 
 
 class SimCLR(nn.Module):
@@ -42,9 +41,7 @@ class SimCLR(nn.Module):
 
     def draw(self, pool: Pool, step: int) -> Inputs:
         """Draws two views of each crop."""
-        config, rng = self.config, step_generator(self.config.seed, step, "batch")
-        crops = pool.draw_crops(rng, config.batch_volumes)
-        return {"views": stack_views([[draw_view(rng, config, pool, crop) for _ in range(2)] for crop in crops])}
+        return {"views": draw_two_views(self.config, pool, step)}
 
     def represent(self, inputs: Inputs) -> Represented:
         """Returns the mean tokens of both views, ``(b, 2, c)``."""

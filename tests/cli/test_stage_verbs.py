@@ -187,6 +187,23 @@ def pretrain(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return calls
 
 
+@pytest.mark.parametrize(
+    ("given", "run"),
+    [
+        (["--method", "mae"], "mae"),
+        ([], "insight"),
+        (["--method", "mae", "--run", "mine"], "mine"),
+        (["--method", "mae", "--set", "pretrain.run=mine"], "mine"),
+    ],
+)
+def test_a_pretraining_run_without_a_name_is_called_after_its_method(
+    call: Call, work: Path, pretrain: Calls, given: list[str], run: str
+) -> None:
+    """Another method must not take the place of an earlier run."""
+    call("pretrain", work, *given)
+    assert pretrain.settings[0].run == run
+
+
 def test_a_file_goes_before_defaults_set_before_the_file_and_options_before_all(
     call: Call, work: Path, tmp_path: Path, pretrain: Calls
 ) -> None:

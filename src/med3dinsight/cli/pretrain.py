@@ -16,7 +16,9 @@ def pretrain(
     work: Work,
     encoder: Annotated[str | None, typer.Option(metavar="NAME", help="A name of `med3dinsight encoders`.")] = None,
     method: Annotated[str | None, typer.Option(metavar="NAME", help="A name of `med3dinsight methods`.")] = None,
-    run_name: Annotated[str | None, typer.Option("--run", metavar="NAME", help="Name of the run.")] = None,
+    run_name: Annotated[
+        str | None, typer.Option("--run", metavar="NAME", help="Name of the run; by default the method's.")
+    ] = None,
     captioner: Annotated[str | None, typer.Option(metavar="NAME", help="Whose texts to match.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, draws and augmentation.")] = None,
@@ -44,6 +46,8 @@ def pretrain(
         "device": device,
     }
     settings = read_settings(PretrainConfig, config, overrides, options)
+    if "run" not in settings.model_fields_set:  # or another method would take the place of an unnamed run
+        settings = settings.model_copy(update={"run": settings.method})
     from ..pretraining.forecast import forecast
     from ..pretraining.run import run
 

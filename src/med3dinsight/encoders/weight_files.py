@@ -77,7 +77,11 @@ def read_weight_file(path: Path) -> WeightFile:
         InputError: It is missing, of another kind, damaged, holds more than tensors and plain data, or no weights.
     """
     if path.is_dir():
-        inside = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
+        # Safetensors first: beside them a checkpoint of a training run holds much more than an encoder.
+        inside = sorted(
+            (file.name for file in path.iterdir() if file.suffix in SUFFIXES),
+            key=lambda name: (not name.endswith(SAFETENSORS), name),
+        )
         raise InputError(
             f"{path} is a folder, not a file of weights",
             f"give {path / inside[0]}" if inside else "give a file: " + ", ".join(f"*{suffix}" for suffix in SUFFIXES),

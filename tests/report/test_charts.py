@@ -46,6 +46,14 @@ def test_an_empty_log_gives_an_empty_chart() -> None:
     svg_of(line_chart("Loss", "", [Curve((), (), 0)]).source)
 
 
+def test_curves_that_lie_below_the_cut_are_shown_all_the_same() -> None:
+    def draw(first: float, last: float, lowest: float | None) -> str:
+        return line_chart("Share", "", [Curve((1.0, 2.0), (first, last), 0)], lowest=lowest).source
+
+    assert draw(-900.0, -200.0, -100.0) == draw(-900.0, -200.0, None)
+    assert draw(-900.0, 10.0, -100.0) != draw(-900.0, 10.0, None)
+
+
 def test_the_range_of_a_row_is_drawn_only_where_there_is_one() -> None:
     with_range = svg_of(dot_chart("a", "", [Dot("x", 0.5, 0.1, 0.9)], unit="").source)
     without = svg_of(dot_chart("a", "", [Dot("x", 0.5)], unit="").source)

@@ -119,7 +119,9 @@ def line_chart(
         axes.grid(axis="y")
         axes.set_xlabel(x_label)
         axes.set_ylabel(unit)
-        if lowest == 0 or (lowest is not None and axes.get_ylim()[0] < lowest < axes.get_ylim()[1]):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        highest = max((max(curve.y) for curve in curves if curve.y), default=0)
+        if lowest == 0 or (lowest is not None and axes.get_ylim()[0] < lowest < highest):
             axes.set_ylim(lowest, 1.02 * axes.get_ylim()[1] or None)
         axes.margins(x=0.01)
         return Chart(title, _svg_uri(figure), alt)

@@ -47,7 +47,7 @@ def _chance(key: str) -> Callable[[Run, Row], str]:
     def guess(run: Run, row: Row) -> str:
         # Crops of the same person are not counted against each other there, so that guessing hits more often.
         least = "at least " if run.record.result["method"] in ("t3d", "multiview") else ""
-        return least + percent(guess_among_pairs(run, key), 1)
+        return f"guessing {least}{percent(guess_among_pairs(run, key), 1)}"
 
     return guess
 
@@ -57,7 +57,7 @@ def _always(words: str) -> Callable[[Run, Row], str]:
 
 
 def _one_over(key: str) -> Callable[[Run, Row], str]:
-    return lambda run, row: percent(1 / row[key], 1) if row.get(key) else UNDEFINED
+    return lambda run, row: f"guessing {percent(1 / row[key], 1)}" if row.get(key) else UNDEFINED
 
 
 def _share(value: float | None) -> str:
@@ -89,7 +89,7 @@ def _with_wrong_texts(run: Run, row: Row) -> str:
 
 def _classes(run: Run, row: Row) -> str:
     classes = len(run.record.config.get("watch_classes") or ())
-    return percent(1 / classes, 1) if classes else UNDEFINED
+    return f"guessing {percent(1 / classes, 1)}" if classes else UNDEFINED
 
 
 #: Columns of the log while training, in the order of the page.
@@ -99,15 +99,15 @@ TRAINING: dict[str, Measure] = {
     "view_accuracy": Measure("views that find their other view in the batch", _share, _chance("view_accuracy")),
     "accuracy": Measure("partners that are found", _share, _chance("accuracy")),
     "text_only_accuracy": Measure("partners that the texts alone would find", _share, _chance("text_only_accuracy")),
-    "explained": Measure("share of the hidden voxels' error that is gone", _share, _always("0 %: their mean")),
-    "restored": Measure("share of the damage that is made good", _share, _always("0 %: left as it is")),
+    "explained": Measure("share of the hidden voxels' error that is gone", _share, _always("their mean 0 %")),
+    "restored": Measure("share of the damage that is made good", _share, _always("left as it is 0 %")),
     "restoration_true_text": Measure("error of restoring with the true text", _fine, _with_wrong_texts),
     "loss_above_floor": Measure("loss above the least that transport can reach", _plain, _always(UNDEFINED)),
     "teacher_entropy": Measure(
-        "entropy of the teacher's assignments, in nats", _plain, _always("collapse: log 1024, 6.93")
+        "entropy of the teacher's assignments, in nats", _plain, _always("collapse log 1024, 6.93")
     ),
-    "teacher_entropy_of_mean": Measure("entropy of their mean, in nats", _plain, _always("collapse: 0")),
-    "spread": Measure("effective number of directions of the embedding", _plain, _always("collapse: 1")),
+    "teacher_entropy_of_mean": Measure("entropy of their mean, in nats", _plain, _always("collapse 0")),
+    "spread": Measure("effective number of directions of the embedding", _plain, _always("collapse 1")),
 }
 
 #: What is read out on people who are held out.
@@ -116,7 +116,7 @@ WATCHED: dict[str, Measure] = {
     "crop_recall_at_1": Measure("held out: slices that find their own crop", _share, _one_over("crops")),
     "image_recall_at_1": Measure("held out: answers that find their own picture", _share, _one_over("slices")),
     "text_recall_at_1": Measure("held out: answers that find their own text", _share, _one_over("slices")),
-    "probe_auc": Measure("held out: linear probe of frozen voxels, AUC", _plain, _always("0.50")),
+    "probe_auc": Measure("held out: linear probe of frozen voxels, AUC", _plain, _always("guessing 0.50")),
     "knn_accuracy": Measure("held out: nearest neighbours of frozen voxels", _share, _classes),
 }
 

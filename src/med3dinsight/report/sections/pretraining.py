@@ -160,7 +160,7 @@ def _stand_ins(runs: Sequence[Run]) -> tuple[str, ...]:
 
 def _measures(groups: tuple[Group, ...]) -> Table:
     caption = "What the runs tell of themselves: of their last batch, and of people who are watched while they train"
-    return Table(caption, ("Measure", "First", "Last", "For comparison: guessing"), groups, stacks=True)
+    return Table(caption, ("Measure", "First", "Last", "Read beside"), groups, stacks=True)
 
 
 def _losses(runs: Sequence[Run]) -> tuple[Chart, ...]:

@@ -119,7 +119,7 @@ def line_chart(
         axes.grid(axis="y")
         axes.set_xlabel(x_label)
         axes.set_ylabel(unit)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)  # steps are whole
         highest = max((max(curve.y) for curve in curves if curve.y), default=0)
         if lowest == 0 or (lowest is not None and axes.get_ylim()[0] < lowest < highest):
             axes.set_ylim(lowest, 1.02 * axes.get_ylim()[1] or None)

@@ -26,7 +26,7 @@ hypothesis.settings.register_profile("house", derandomize=True, deadline=None, m
 hypothesis.settings.load_profile("house")
 
 #: Fixtures of several rooms, in tests/plugins.
-pytest_plugins = ["learned_workspace"]
+pytest_plugins = ["learned_workspace", "stand_in_stages"]
 
 
 def seed_everything() -> None:

@@ -161,6 +161,14 @@ def test_training_loops_that_are_allowed_more_lines_exist() -> None:
         }
 
 
+def test_files_outside_of_the_package_are_short_too() -> None:
+    found = []
+    for path in project_files():
+        if path.suffix == ".py" and (lines := len(path.read_text(encoding="utf-8").splitlines())) > FILE_LINES:
+            found.append(f"{path.relative_to(ROOT)}: {lines} lines; at most {FILE_LINES}")
+    assert not found, "split them by idea:\n" + "\n".join(found)
+
+
 def test_everything_public_has_a_docstring() -> None:
     found = [name_of(path) for path in MODULES if not ast.get_docstring(tree_of(path))]
     for path in MODULES:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scored_boxes import indices, label, slab
 
 from med3dinsight.records import Case
 from med3dinsight.volumes.nifti import write_nifti
@@ -121,3 +122,14 @@ class Bench:
 def bench(tmp_path: Path) -> Bench:
     """A workspace without cases or runs."""
     return Bench(tmp_path)
+
+
+@pytest.fixture
+def study(bench: Bench) -> Bench:
+    """One test person, two arms, two seeds; the liver is a box whose prediction loses slices."""
+    bench.add_case("chest", "anna", label(liver=slab(0, 4), aorta=(slice(0, 1),) * 3))
+    for arm, lost in (("scratch", (2, 3)), ("psat", (0, 1))):
+        for seed, slices in enumerate(lost):
+            bench.add_run(f"{arm}-s{seed}", {"chest": indices(liver=slab(0, 4 - slices))})
+    bench.add_pretraining("psat", ["trained"], ["other voxels"])
+    return bench

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from learned_workspace import pretrain_config
+from learned_workspace import copy_of, pretrain_config
 from torch import nn
 
 from med3dinsight.pretraining.building import build_objective
@@ -20,6 +20,12 @@ from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.voxel_store import VoxelStore
 
 SMALL = {"batch_volumes": 4, "slices_per_volume": None, "projection_width": 32, "encoder": "vit_tiny"}
+
+
+@pytest.fixture
+def work(ready_once: Path, tmp_path: Path) -> Workspace:
+    """Anna and bert to learn from, cleo held out."""
+    return copy_of(ready_once, tmp_path)
 
 
 @pytest.fixture

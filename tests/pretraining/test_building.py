@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from learned_workspace import KilledError, copy_of, killed_after, pretrain_config
+from learned_workspace import KilledError, killed_after, pretrain_config
 from torch import nn
 
 from med3dinsight.alignment.aligned_encoder import load_aligned
@@ -17,12 +16,6 @@ from med3dinsight.errors import ConfigError, LeakageError
 from med3dinsight.pretraining.run import run
 from med3dinsight.training.seeding import seed_weights
 from med3dinsight.workspace import Workspace
-
-
-@pytest.fixture
-def work(ready_once: Path, tmp_path: Path) -> Workspace:
-    """Anna and bert to learn from, cleo held out."""
-    return copy_of(ready_once, tmp_path)
 
 
 def config(**changes: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from learned_workspace import CLASSES, copy_of, pretrain_config
+from learned_workspace import CLASSES, pretrain_config
 
 from med3dinsight.errors import ConfigError
 from med3dinsight.pretraining.forecast import forecast
@@ -18,12 +18,6 @@ from med3dinsight.pretraining.run import run
 from med3dinsight.pretraining.slice_alignment import SliceAlignment
 from med3dinsight.training.run_log import read_log
 from med3dinsight.workspace import Workspace
-
-
-@pytest.fixture
-def work(ready_once: Path, tmp_path: Path) -> Workspace:
-    """Anna and bert to learn from, cleo held out."""
-    return copy_of(ready_once, tmp_path)
 
 
 def config(**changes: Any) -> Any:

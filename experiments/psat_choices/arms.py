@@ -12,7 +12,8 @@ REFERENCE = "insight"
 
 
 def _insight(**changes: Any) -> Arm:
-    return Arm({"method": "insight", **changes}, localize=True)
+    # InfoNCE was insight's loss when these arms were registered; ../caption_noise changed it.
+    return Arm({"method": "insight", "alignment": "infonce", **changes}, localize=True)
 
 
 ARMS: dict[str, Arm] = {

@@ -20,7 +20,7 @@ def test_the_papers_method_has_the_papers_numbers() -> None:
 
 def test_ours_asks_several_slices_with_the_distance_bias() -> None:
     method = resolve(PretrainConfig())
-    assert (method.slices_per_volume, psat_settings(method).distance_bias) == (8, True)
+    assert (method.slices_per_volume, psat_settings(method).distance_bias, method.alignment) == (8, True, "ot")
 
 
 def test_every_choice_can_be_changed_alone() -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import ConfigError
 from .precision import full_precision, without_autocast
 from .transport_optimum import optimal_log_plan
+
+#: Beyond this range of C/ε the factors leave fp32, and the iteration goes by logarithms in float64.
+SCALING_RANGE = 40.0
 
 
 def log_transport_plan(
@@ -40,13 +44,35 @@ def log_transport_plan(
         scaled = full_precision(cost) / -regularization
         if iterations is None:
             return optimal_log_plan(scaled.reshape(-1, n, m), 1).to(scaled.dtype).reshape(cost.shape)
-        # Logarithms of 1e6 have two digits after the point in float32.
-        wide = scaled.double()
-        log_v = wide.new_zeros(*wide.shape[:-2], 1, m)
-        for _ in range(iterations):
-            log_u = -math.log(n) - (wide + log_v).logsumexp(-1, keepdim=True)
-            log_v = -math.log(m) - (wide + log_u).logsumexp(-2, keepdim=True)
-        return (wide + log_u + log_v).to(scaled.dtype)
+        scaled = scaled.reshape(-1, n, m)
+        # A shift of all costs changes nothing of a balanced plan.
+        shifted = scaled - scaled.detach().amax((1, 2), keepdim=True)
+        iterate = _by_factors if bool(shifted.detach().amin() >= -SCALING_RANGE) else _by_logarithms
+        return iterate(shifted, iterations).to(scaled.dtype).reshape(cost.shape)
+
+
+def _by_factors(scaled: Tensor, iterations: int) -> Tensor:
+    """The graph holds the kernel once and two vectors an iteration, so that thousands of pairs fit."""
+    n, m = scaled.shape[1:]
+    kernel = scaled.exp()
+    # Row vectors times contiguous matrices, both ways: batched products are twice as fast so.
+    turned = kernel.mT.contiguous()
+    v = kernel.new_ones(len(kernel), 1, m)
+    for _ in range(iterations):
+        u = 1 / (n * torch.bmm(v, turned))
+        v = 1 / (m * torch.bmm(u, kernel))
+    return scaled + u.log().mT + v.log()
+
+
+def _by_logarithms(scaled: Tensor, iterations: int) -> Tensor:
+    n, m = scaled.shape[1:]
+    # Logarithms of 1e6 have two digits after the point in float32.
+    wide = scaled.double()
+    log_v = wide.new_zeros(len(wide), 1, m)
+    for _ in range(iterations):
+        log_u = -math.log(n) - (wide + log_v).logsumexp(-1, keepdim=True)
+        log_v = -math.log(m) - (wide + log_u).logsumexp(-2, keepdim=True)
+    return wide + log_u + log_v
 
 
 def transport_plan(

@@ -29,12 +29,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .balanced_transport import check_transport, log_transport_plan
+from .balanced_transport import SCALING_RANGE, check_transport, log_transport_plan
 from .precision import full_precision, without_autocast
 from .transport_optimum import optimal_log_plan
 
-#: Beyond this range of C/ε the factors leave fp32, and the iteration goes by logarithms in float64.
-SCALING_RANGE = 40.0
 #: A mass this near to 1 leaves nothing out: the problem is the balanced one.
 WHOLE = 1 - 1e-6
 

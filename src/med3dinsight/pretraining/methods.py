@@ -133,9 +133,9 @@ _TRANSPORT = {"alignment": "partial-ot", "slices_per_volume": 1}
 METHODS: dict[str, Method] = {
     "insight": Method(
         _psat,
-        "PSAT, InfoNCE, K slices a volume, distance bias",
+        "PSAT, optimal transport, K slices a volume, distance bias",
         "ours",
-        {"slices_per_volume": 8},
+        {"slices_per_volume": 8, "alignment": "ot"},
         features=True,
     ),
     "paper": Method(_psat, "PSAT, InfoNCE, one slice a volume", "arXiv 2403.05141", features=True),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from med3dinsight.errors import ConfigError
 from med3dinsight.losses import log_transport_plan, transport_plan
+from med3dinsight.losses.balanced_transport import _by_logarithms
 
 
 def costs_of(n: int, m: int, seed: int = 0) -> Tensor:
@@ -41,6 +42,32 @@ def test_a_shift_of_a_row_or_column_changes_nothing() -> None:
 def test_gradients_are_those_of_finite_differences(iterations: int | None) -> None:
     costs = costs_of(4, 5).requires_grad_()
     assert torch.autograd.gradcheck(lambda c: log_transport_plan(c, regularization=0.2, iterations=iterations), costs)
+
+
+def test_factors_and_logarithms_go_the_same_way() -> None:
+    """The largest cost decides which of the two is taken; one entry more in a far corner must not change the others."""
+    costs = costs_of(20, 20).float() / 0.03
+    costs[3, 3] = 39.9
+    near, far = costs.clone().requires_grad_(), costs.double().clone().requires_grad_()
+    values = [log_transport_plan(costs, regularization=1, iterations=50).diagonal().mean() for costs in (near, far)]
+    by_logarithms = _by_logarithms(-far[None], 50)[0].diagonal().mean()
+    for value in (*values, by_logarithms):
+        value.backward()
+    assert values[0].item() == pytest.approx(by_logarithms.item(), rel=1e-5)
+    assert (near.grad.double() - far.grad / 2).norm() < 1e-4 * near.grad.norm()
+
+
+def test_the_graph_of_many_iterations_keeps_vectors_not_matrices() -> None:
+    kept: list[int] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor.untyped_storage().data_ptr() if tensor.numel() >= 64 * 64 else 0)
+        return tensor
+
+    costs = costs_of(64, 64).float().requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        log_transport_plan(costs, iterations=100)
+    assert len(set(kept)) < 8
 
 
 def test_settings_without_a_meaning_are_refused() -> None:

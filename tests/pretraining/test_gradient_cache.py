@@ -86,7 +86,9 @@ def test_4096_pairs_of_32_volumes_take_the_memory_of_a_few_volumes_and_their_pai
 
     monkeypatch.setattr("learned_workspace.CROP", 40)
     work = toy.ready("anna", "bert")
-    config = resolve(pretrain_config(batch_volumes=32, slices_per_volume=128, precision="fp32", psat_width=32))
+    config = resolve(
+        pretrain_config(batch_volumes=32, slices_per_volume=128, precision="fp32", psat_width=32, ot_iterations=10)
+    )
     pool = load_pool(config, work, VoxelStore(work.prepared), True)
     objective = build_objective(config, pool).objective
     assert isinstance(objective, nn.Module)

@@ -36,7 +36,7 @@ def test_every_choice_can_be_changed_alone() -> None:
     ("changes", "message", "hint"),
     [
         ({"method": "insigth"}, "no pre-training method called insigth", "did you mean insight?"),
-        ({"batch_volumes": 1, "slices_per_volume": 1}, "has nothing to contrast", "2 or more"),
+        ({"alignment": "infonce", "batch_volumes": 1, "slices_per_volume": 1}, "has nothing to contrast", "2 or more"),
         ({"method": "paper", "batch_volumes": 1, "slices_per_volume": None}, "has nothing to contrast", "2 or more"),
         ({"psat_width": 30}, "width = 30 is no multiple of its 4 heads", "a multiple of 4"),
         ({"alignment": "partial-ot", "batch_volumes": 1, "slices_per_volume": 1}, "loss is constant", "2 or more"),

@@ -32,7 +32,7 @@ def test_a_run_is_never_written_outside_of_its_place(name: str) -> None:
         ({"method": "papers"}, "no pre-training method called papers", "did you mean paper?"),
         ({"held_out": ("dora",)}, "held-out subject dora is not in the workspace", "anna, bert, cleo"),
         ({"held_out": ("anna", "bert", "cleo")}, "every subject is held out", "leave some"),
-        ({"batch_volumes": 1, "slices_per_volume": 1}, "nothing to contrast", "2 or more"),
+        ({"alignment": "infonce", "batch_volumes": 1, "slices_per_volume": 1}, "nothing to contrast", "2 or more"),
         ({"device": "gpu"}, "no device called gpu", "cuda:N"),
     ],
 )

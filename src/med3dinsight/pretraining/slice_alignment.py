@@ -72,16 +72,15 @@ class SliceAlignment(nn.Module):
         """Draws crops, K slices of each, and what PSAT should answer: the 2D features of those slices."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
         images, texts = pool.features()
-        volumes, planes, positions, rows = [], [], [], []
-        for crop in pool.draw_crops(rng, config.batch_volumes):
-            candidates = pool.rows_of(crop)
-            chosen = rng.choice(candidates, self.pairs_per_volume, replace=len(candidates) < self.pairs_per_volume)
+        volumes, planes, positions = [], [], []
+        crops = pool.draw_crops(rng, config.batch_volumes)
+        rows = pool.draw_slices(rng, crops, self.pairs_per_volume)
+        for crop, chosen in zip(crops, rows, strict=True):
             shift = rng.integers(-config.shift_voxels, config.shift_voxels + 1, 3)
             volumes.append(contrast_curve(rng, config.contrast_augmentation)[pool.voxels(crop, shift)])
             refs = [pool.slices[row] for row in chosen]
             planes.append([int(ref.plane) for ref in refs])
             positions.append([ref.relative_position - float(shift[ref.plane.axis]) / crop.size for ref in refs])
-            rows.append([int(row) for row in chosen])
         inputs = {
             "volumes": torch.from_numpy(np.stack(volumes))[:, None],
             "planes": torch.tensor(planes),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from med3dinsight.errors import ConfigError
 from med3dinsight.losses import infonce, sigmoid_loss
-from med3dinsight.losses.alignment import ALIGNMENT_LOSSES, AlignmentSettings, build_alignment_loss
+from med3dinsight.losses.alignment import ALIGNMENT_LOSSES, AlignmentLoss, AlignmentSettings, build_alignment_loss
 
 TRANSPORT = ["ot", "partial-ot", "weighted-partial-ot", "transport-cost"]
 OF_THE_PLAN = TRANSPORT[:3]
@@ -154,3 +154,11 @@ def test_wrong_settings_are_refused_before_anything_is_computed(settings: Alignm
     with pytest.raises(ConfigError, match=message) as caught:
         build_alignment_loss(4, settings)
     assert caught.value.hint
+
+
+def test_a_loss_that_does_not_say_how_it_measures_cannot_be_made() -> None:
+    class Unfinished(AlignmentLoss):
+        """Says nothing."""
+
+    with pytest.raises(TypeError, match="measure"):
+        Unfinished(AlignmentSettings())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from learned_workspace import KilledError, killed_after, pretrain_config
+from learned_workspace import pretrain_config
 from torch import nn
 
 from med3dinsight.alignment.aligned_encoder import load_aligned
@@ -64,20 +64,6 @@ def test_other_weights_at_the_same_path_are_another_run(work: Workspace) -> None
         again = run(config(method="none", run="second", init=str(path)), work)
         assert not again.done_before
         assert all(torch.equal(value, saved(work, "first")[name]) for name, value in saved(work, "second").items())
-
-
-def test_averaged_weights_are_kept_where_asked_and_survive_a_kill(work: Workspace) -> None:
-    settings = {"steps": 6, "ema_decay": 0.9, "checkpoint_every": 2}
-    run(config(run="plain", **{**settings, "ema_decay": 0.0}), work)
-    run(config(run="averaged", **settings), work)
-    with pytest.raises(KilledError):
-        run(config(run="killed", **settings), work, progress=killed_after(3))
-    run(config(run="killed", **settings), work)
-    plain, averaged, killed = (saved(work, name) for name in ("plain", "averaged", "killed"))
-    assert all(torch.equal(value, killed[name]) for name, value in averaged.items())
-    assert not all(torch.equal(value, plain[name]) for name, value in averaged.items())
-    model, _ = load_aligned(work.pretraining / "averaged")
-    assert torch.equal(model.encoder.state_dict()["neck.weight"], averaged["neck.weight"])
 
 
 class Halving(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ class AlignmentSettings:
     learn_temperature: bool = False
 
 
-class AlignmentLoss(nn.Module):
+class AlignmentLoss(nn.Module, ABC):
     """Base of the losses here: gathers the pairs of all processes and measures them.
 
     Every process returns the loss of all pairs; see `gather` for why gradients come out as those of one batch.
@@ -72,6 +73,7 @@ class AlignmentLoss(nn.Module):
         """
         return self.measure(gather(answers), gather(targets))
 
+    @abstractmethod
     def measure(self, answers: Float[Tensor, "m e"], targets: Float[Tensor, "m e"]) -> Float[Tensor, ""]:
         """The loss of pairs that are all here.
 
@@ -79,7 +81,6 @@ class AlignmentLoss(nn.Module):
             answers: One vector a pair.
             targets: The matching features.
         """
-        raise NotImplementedError
 
     def floor(self, pairs: int) -> float:
         """The loss of a perfect alignment, to be taken off before it is logged.

@@ -64,12 +64,18 @@ def build_objective(config: PretrainConfig, pool: Pool, encoder: nn.Module | Non
         return Built(encoder, None, None, own)
     refuse_batch_statistics(encoder, config.micro_batch, config.batch_volumes, config.encoder)
     objective = method.build(config, encoder, pool)
-    average = WeightAverage(encoder, config.ema_decay) if config.ema_decay else None
+    average = WeightAverage(kept_of(objective), config.ema_decay) if config.ema_decay else None
     return Built(encoder, objective, average, own)
 
 
+def kept_of(objective: Objective) -> nn.Module:
+    """Returns what a run leaves on disk: the encoder with PSAT where the method has one, else the encoder alone."""
+    model = getattr(objective, "model", None)
+    return model if isinstance(model, AlignedEncoder) else objective.encoder
+
+
 def save_run(folder: Path, config: PretrainConfig, built: Built, image_size: int, sighted: Sighted) -> None:
-    """Writes the encoder's weights (the averaged ones where they were asked for), PSAT's, and ``encoder.json``."""
+    """Writes the weights of encoder and PSAT, averaged both where that was asked for, and ``encoder.json``."""
     method = find_method(config.method)
     matched = method.features
     match: str | None = "text" if method.texts_only else config.match
@@ -89,12 +95,11 @@ def save_run(folder: Path, config: PretrainConfig, built: Built, image_size: int
         "subjects": sighted.subjects,
         "voxel_sha256": sighted.voxel_sha256,
     }
-    encoder = built.encoder if built.average is None else built.average.module
-    model = getattr(built.objective, "model", None)
-    if isinstance(model, AlignedEncoder):
-        if built.average is not None:
-            model.encoder.load_state_dict(encoder.state_dict())
-        save_aligned(folder, model, {**facts, "encoder": config.encoder})
+    kept = built.encoder if built.objective is None else kept_of(built.objective)
+    if built.average is not None:
+        kept = built.average.module
+    if isinstance(kept, AlignedEncoder):
+        save_aligned(folder, kept, {**facts, "encoder": config.encoder})
         return
-    write_bytes(folder / "encoder.safetensors", weights_bytes(encoder))
+    write_bytes(folder / "encoder.safetensors", weights_bytes(kept))
     write_json(folder / "encoder.json", {"encoder": config.encoder, "image_size": image_size, "psat": None, **facts})

@@ -40,7 +40,9 @@ class PretrainConfig(StageConfig):
     weight_decay: float = Field(0.05, ge=0, le=1, description="AdamW weight decay")
     warmup_steps: int = Field(20, ge=0, description="steps of linear warm-up")
     gradient_clip: float = Field(1.0, gt=0, description="largest global gradient norm")
-    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of averaged encoder weights, which are kept; 0 = off")
+    ema_decay: float = Field(
+        0.0, ge=0, lt=1, description="decay of averaged weights, which are kept and watched; 0 = off"
+    )
     precision: Literal["auto", "fp32"] = Field("auto", description="auto = bf16 where the device has it")
     checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
 

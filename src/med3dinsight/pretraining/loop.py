@@ -22,6 +22,7 @@ from ..training.run_log import RunLog, read_log
 from ..training.schedule import warmup_cosine
 from ..training.seeding import step_seed
 from ..types import Progress
+from .building import kept_of
 from .config import PretrainConfig
 from .gradient_cache import backward
 from .objective import Inputs, Objective, Represented, Terms
@@ -31,7 +32,8 @@ LOG_EVERY = 10
 #: What is spared of weight decay: position tables, learnable tokens and queries; norms and biases are vectors.
 _SPARED = ("queries", "position", "_token")
 
-Watch = Callable[[Objective], dict[str, Any]]
+#: From what is kept of a run to a row of the log.
+Watch = Callable[[nn.Module], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,13 @@ def train(
 
     Args:
         objective: The method, on the device.
-        average: Averaged weights of its encoder, or None.
+        average: Averaged weights of what is kept of it, or None.
         pool: What steps draw from.
         config: Resolved settings.
         folder: The run's folder.
         identity: Fingerprint of the run.
         device: Where is computed.
-        watch: Reads out on watched people every ``config.readout_every`` steps.
+        watch: Reads out of what is kept, the averages where there are any, every ``config.readout_every`` steps.
         progress: Told the steps.
     """
     assert isinstance(objective, nn.Module)
@@ -107,7 +109,7 @@ def train(
         optimizer.step()
         objective.after_step(step)
         if average is not None:
-            average.update(objective.encoder)
+            average.update(kept_of(objective))
         done, loss = step + 1, terms.total.item()
         if done % LOG_EVERY == 0 or done == config.steps:
             rate, seconds = optimizer.param_groups[0]["lr"], round(time.perf_counter() - started, 3)
@@ -116,7 +118,7 @@ def train(
             note = "; the embedding has COLLAPSED" if told.get("collapsed") else ""
             log.write(step=done, loss=loss, **row, **told)
         if watch is not None and (done % config.readout_every == 0 or done == config.steps):
-            log.write(step=done, **watch(objective))
+            log.write(step=done, **watch(kept_of(objective) if average is None else average.module))
         if done % config.checkpoint_every == 0 or done == config.steps:
             save_checkpoint(folder / "checkpoint.pt", identity, done, state, optimizer)
         progress(done, config.steps, f"loss {loss:.2f}{note}")

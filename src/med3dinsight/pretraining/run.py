@@ -22,7 +22,7 @@ from .people import Sighted, refuse_fitted, refuse_seen, seen_by, training_cases
 if TYPE_CHECKING:
     from torch import nn
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def run(
         config: See :class:`PretrainConfig`.
         workspace: Prepared; captioned and embedded where the method matches 2D features.
         progress: Told the steps.
-        encoder: A module of your own that follows the encoders' protocol, called ``config.encoder`` from now on.
+        encoder: A module of your own that follows the encoders' protocol, called ``config.encoder`` from now on. It
+            is trained in place; averaged weights (``config.ema_decay``) are on disk only.
 
     Returns:
         The run's result; weights are in ``pretraining/RUN/encoder.safetensors``.

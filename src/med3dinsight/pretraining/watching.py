@@ -23,7 +23,6 @@ from ..workspace import Workspace
 from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
 from .methods import find_method
-from .objective import Objective
 
 #: Small enough to cost no more than some steps.
 MAX_CROPS, VOXELS_PER_CLASS, NEIGHBOURS = 20, 100, 5
@@ -33,8 +32,8 @@ Rows = dict[str, Any]
 
 def watcher(
     config: PretrainConfig, workspace: Workspace, image_size: int, device: torch.device
-) -> Callable[[Objective], Rows] | None:
-    """Returns what reads out of a method that is being trained; None where nobody is watched.
+) -> Callable[[nn.Module], Rows] | None:
+    """Returns what reads out of an encoder, with or without PSAT, while it is trained; None where nobody is watched.
 
     The rows hold, where they can be had: ``localization_mm`` beside the wrong volume's and the blind guess's,
     ``recall`` of pictures and texts by the answers, ``modality_gap``, how many ``crops`` and ``slices`` these were
@@ -57,17 +56,15 @@ def watcher(
         )
     probe = _Probe(config, workspace, image_size, device) if config.watch_classes else None
 
-    def watch(objective: Objective) -> Rows:
-        assert isinstance(objective, nn.Module)
-        was_training = objective.training
-        objective.eval()
+    def watch(kept: nn.Module) -> Rows:
+        was_training = kept.training
+        kept.eval()
         row: Rows = {}
-        model = getattr(objective, "model", None)
-        if gallery is not None and isinstance(model, AlignedEncoder):
-            row |= _ask(model, gallery, config, device)
+        if gallery is not None and isinstance(kept, AlignedEncoder):
+            row |= _ask(kept, gallery, config, device)
         if probe is not None:
-            row |= probe(objective.encoder)
-        objective.train(was_training)
+            row |= probe(kept.encoder if isinstance(kept, AlignedEncoder) else kept)
+        kept.train(was_training)
         return {"watched": row}
 
     return watch

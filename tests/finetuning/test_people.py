@@ -47,6 +47,30 @@ def test_with_test_people_alone_all_other_labelled_people_train() -> None:
     assert ids(people.train) == ["cleo-image"]
 
 
+def test_a_fold_is_tested_and_all_others_train_with_nobody_tested_twice() -> None:
+    tested: list[str] = []
+    for fold in range(3):
+        people = choose_people(finetune_config(train=(), test=(), folds=3, fold=fold), CASES)
+        sides = [{case.subject for case in side} for side in (people.train, people.validation, people.test)]
+        assert sides[0] | sides[2] == {"anna", "bert", "cleo"}
+        assert not sides[1]
+        tested += sides[2]
+    assert sorted(tested) == ["anna", "bert", "cleo"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"folds": 4}, "3 labelled subject.* cannot be parted into 4 folds"),
+        ({"folds": 3, "fold": 3}, "no fold 3 of 3"),
+        ({"folds": 3, "test": ("anna",)}, "sides are named as well"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        choose_people(finetune_config(**{"train": (), "test": (), **changes}), CASES)
+
+
 @pytest.mark.parametrize("count", range(2, 30))
 def test_a_split_loses_and_doubles_nobody_and_always_tests_somebody(count: int) -> None:
     names = [f"p{number}" for number in range(count)]

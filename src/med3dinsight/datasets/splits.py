@@ -68,6 +68,42 @@ def split_alike(kind_of: Mapping[str, Hashable], seed: int) -> tuple[list[str], 
     return _deal([name for _, _, name in sorted(places)])
 
 
+def fold_subjects(kind_of: Mapping[str, Hashable], folds: int, seed: int) -> list[list[str]]:
+    """Parts people into folds of like size with like shares of each kind; everybody is in one fold.
+
+    Args:
+        kind_of: ``{subject: kind}``, for example its class; one kind for all where there is none.
+        folds: Number of folds, each tested once.
+        seed: Seed of the shuffle.
+
+    Returns:
+        The folds, each sorted.
+
+    Raises:
+        ConfigError: There are fewer than two folds, or fewer subjects than folds.
+
+    Example:
+        >>> [len(fold) for fold in fold_subjects(dict.fromkeys("abcdefgh", 0), 3, seed=0)]
+        [3, 3, 2]
+    """
+    if folds < 2:
+        raise ConfigError(f"{folds} fold(s) leave nobody to train or to test", "choose 2 folds or more")
+    if len(kind_of) < folds:
+        raise ConfigError(
+            f"{len(kind_of)} labelled subject(s) cannot be parted into {folds} folds",
+            f"choose {len(kind_of)} folds or fewer, or add people" if len(kind_of) > 1 else "add people",
+        )
+    generator = np.random.default_rng(seed)
+    order: list[str] = []
+    of_kind: dict[Hashable, list[str]] = {}
+    for name in sorted(kind_of):
+        of_kind.setdefault(kind_of[name], []).append(name)
+    for names in of_kind.values():
+        order += [names[i] for i in generator.permutation(len(names))]
+    # Round by round, on through the kinds: a kind's people go to as many folds as they can.
+    return [sorted(order[first::folds]) for first in range(folds)]
+
+
 def _deal(order: list[str]) -> tuple[list[str], list[str], list[str]]:
     num_test = max(1, round(SHARES[2] * len(order)))
     num_validation = max(1, round(SHARES[1] * len(order))) if len(order) >= 5 else 0

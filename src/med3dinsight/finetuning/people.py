@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config import suggest
-from ..datasets.splits import split_alike, split_subjects
+from ..datasets.splits import fold_subjects, split_alike, split_subjects
 from ..errors import ConfigError, LeakageError
 from ..records import Case
 from ..volumes.labels import annotated_classes
@@ -31,7 +31,7 @@ def choose_people(config: FinetuneConfig, cases: Iterable[Case], table: LabelTab
     """Assigns the labelled cases to the sides.
 
     With nobody named it is the split of the table, and without one 7:1:2 by subject, for classification with like
-    shares of the classes; with test subjects alone all others train.
+    shares of the classes; with test subjects alone all others train. With ``folds``, one of them is tested.
 
     Args:
         config: With the subjects of each side, and the classes of a segmentation.
@@ -90,6 +90,8 @@ def _nobody_labelled(config: FinetuneConfig, cases: list[Case]) -> ConfigError:
 
 def _sides(config: FinetuneConfig, labelled: list[Case], table: LabelTable | None) -> Sequence[Collection[str]]:
     named = (config.train, config.validation, config.test)
+    if config.folds:
+        return _fold(config, labelled, table)
     subjects = {case.subject for case in labelled}
     if table is not None and table.side_of:
         if any(named):
@@ -104,10 +106,29 @@ def _sides(config: FinetuneConfig, labelled: list[Case], table: LabelTable | Non
         return named
     if table is None:
         return split_subjects(subjects, config.split_seed)
+    return split_alike(_classes_of(labelled, table), config.split_seed)
+
+
+def _fold(config: FinetuneConfig, labelled: list[Case], table: LabelTable | None) -> Sequence[Collection[str]]:
+    """One fold is tested, all others train; nobody validates."""
+    if any((config.train, config.validation, config.test)) or (table is not None and table.side_of):
+        raise ConfigError(
+            "finetune.folds parts the people, and sides are named as well", "name nobody, or leave finetune.folds out"
+        )
+    if config.fold >= config.folds:
+        raise ConfigError(
+            f"there is no fold {config.fold} of {config.folds}", f"folds are counted from 0 to {config.folds - 1}"
+        )
+    kinds = dict.fromkeys((case.subject for case in labelled), ()) if table is None else _classes_of(labelled, table)
+    parts = fold_subjects(kinds, config.folds, config.split_seed)
+    return (kinds.keys() - parts[config.fold], (), parts[config.fold])
+
+
+def _classes_of(labelled: list[Case], table: LabelTable) -> dict[str, tuple[int, ...]]:
     classes: dict[str, set[int]] = {}
     for case in labelled:
         classes.setdefault(case.subject, set()).add(table.class_of[case.id])
-    return split_alike({subject: tuple(sorted(own)) for subject, own in classes.items()}, config.split_seed)
+    return {subject: tuple(sorted(own)) for subject, own in classes.items()}
 
 
 def class_entries(config: FinetuneConfig) -> list[dict[str, Any]]:

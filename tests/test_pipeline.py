@@ -72,6 +72,14 @@ def test_stages_are_called_once_each_in_the_order_of_the_data(study: Study, tmp_
     assert set(jobs["report"].after) == set(jobs) - {"report"}
 
 
+def test_methods_without_texts_wait_for_the_slice_table_alone(tmp_path: Path) -> None:
+    arms = [{"name": "text", "captioner": "template"}, {"name": "masked", "method": "mae"}]
+    study = study_from({"study": {"data": "scans"}, "arm": [{**arm, "finetune": False} for arm in arms]}, (), tmp_path)
+    jobs = {job.name: job for job in pipeline.plan(study, tmp_path)}
+    assert "caption tissue" not in jobs
+    assert jobs["pretrain masked-s0"].after == ("embed template",)
+
+
 def test_a_study_leaves_out_the_stages_that_it_does_not_ask_for(tmp_path: Path) -> None:
     document = {"study": {"data": "scans"}, "arm": [{"name": "text", "finetune": False}]}
     names = [job.name for job in pipeline.plan(study_from(document, (), tmp_path), tmp_path)]

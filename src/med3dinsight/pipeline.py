@@ -18,6 +18,7 @@ from .features.run import run as embed
 from .finetuning.run import run as finetune
 from .jobs import Job, StageFunction, default_workers, run_jobs, sum_up
 from .preparing.run import run as prepare
+from .pretraining.methods import find_method
 from .pretraining.run import run as pretrain
 from .report.run import run as report
 from .study import Study
@@ -51,14 +52,15 @@ def plan(study: Study, root: Path) -> list[Job]:
         last = call("caption", caption, study.caption_config(name), [last], name)
     for name in study.matched_captioners():
         last = call("embed", embed, study.embed_config(name), [last], name)
-    pretrained = [
-        call("pretrain", pretrain, config, [f"embed {config.captioner}"], config.run)
-        for config in study.pretrain_configs()
-    ]
+    pretrained = []
+    for config in study.pretrain_configs():
+        # Methods without 2D features draw the crops of the slice table, which is complete when all is captioned.
+        read = f"embed {config.captioner}" if find_method(config.method).features else last
+        pretrained.append(call("pretrain", pretrain, config, [read], config.run))
     finetuned = []
-    for config in study.finetune_configs():
-        start = prepared if config.init == "scratch" else f"pretrain {config.init}"
-        finetuned.append(call("finetune", finetune, config, [start], config.run_name))
+    for tuning in study.finetune_configs():
+        start = prepared if tuning.init == "scratch" else f"pretrain {tuning.init}"
+        finetuned.append(call("finetune", finetune, tuning, [start], tuning.run_name))
     if finetuned:
         call("evaluate", evaluate, study.evaluate_config(), finetuned)
     if "localize" in study.tables:

@@ -42,7 +42,7 @@ def test_what_is_said_goes_before_the_study(call: Call, work: Path, monkeypatch)
     assert settings(call, work, "evaluate", "--set", "evaluate.cases=volume")["cases"] == "volume"
 
 
-def looked(job, work, create, forecast):
+def looked(job, *_):
     """A dry run that asks no stage, since there is nothing in the workspace."""
     from med3dinsight.cli.replies import Reply
 

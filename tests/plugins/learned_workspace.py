@@ -24,6 +24,8 @@ from med3dinsight.finetuning.run import run as finetune
 from med3dinsight.preparing.config import PrepareConfig
 from med3dinsight.preparing.run import run as prepare
 from med3dinsight.pretraining.config import PretrainConfig
+from med3dinsight.pretraining.methods import METHODS
+from med3dinsight.pretraining.resolving import unread
 from med3dinsight.pretraining.run import run as pretrain
 from med3dinsight.records import SliceRef
 from med3dinsight.slices.sampling import plan_slices
@@ -199,16 +201,20 @@ class Toy:
 
 
 def pretrain_config(**changes: Any) -> PretrainConfig:
-    """A few quick steps of ``conv_tiny`` with a small PSAT."""
-    small = {
-        "towers": "toy",
-        "steps": 4,
-        "batch_volumes": 2,
-        "slices_per_volume": 4,
-        "num_queries": 4,
-        "psat_width": 32,
-    }
-    return PretrainConfig(**{**small, "warmup_steps": 2, "device": "cpu", **changes})
+    """A few quick steps of ``conv_tiny``, with a small PSAT and the toy towers where the method has them."""
+    small = {"towers": "toy", "slices_per_volume": 4, "num_queries": 4, "psat_width": 32}
+    common = {"steps": 4, "batch_volumes": 2, "warmup_steps": 2, "device": "cpu"}
+    return PretrainConfig(**{**common, **what_is_read(small, changes), **changes})
+
+
+def what_is_read(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Returns those of some settings that a run with ``changes`` reads; all where there is no such method."""
+    choices = ("method", "alignment", "reconstruction", "psat_module")
+    method = str(changes.get("method", "insight"))
+    if method not in METHODS:
+        return settings
+    nothing = unread(PretrainConfig(**{name: changes[name] for name in choices if name in changes}))
+    return {name: value for name, value in settings.items() if name not in nothing}
 
 
 def finetune_config(**changes: Any) -> FinetuneConfig:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from learned_workspace import copy_of, pretrain_config
+from learned_workspace import copy_of, pretrain_config, what_is_read
 from torch import nn
 
 from med3dinsight.pretraining.building import build_objective
-from med3dinsight.pretraining.methods import find_method, resolve
+from med3dinsight.pretraining.methods import find_method
 from med3dinsight.pretraining.pool import Pool
+from med3dinsight.pretraining.resolving import resolve
 from med3dinsight.pretraining.targets import load_pool
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.voxel_store import VoxelStore
@@ -34,7 +35,7 @@ def make(ready_once: Path) -> Callable[..., tuple[Any, Pool]]:
     workspace = Workspace(ready_once)
 
     def build(method: str, **changes: Any) -> tuple[Any, Pool]:
-        config = resolve(pretrain_config(method=method, **{**SMALL, **changes}))
+        config = resolve(pretrain_config(method=method, **{**what_is_read(SMALL, {"method": method}), **changes}))
         pool = load_pool(config, workspace, VoxelStore(workspace.prepared), find_method(method).features)
         pool = replace(pool, texts=pool.images)
         return build_objective(config, pool).objective, pool

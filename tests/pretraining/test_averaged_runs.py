@@ -10,8 +10,8 @@ from learned_workspace import CLASSES, KilledError, killed_after, pretrain_confi
 from safetensors.torch import load_file
 
 from med3dinsight.alignment.aligned_encoder import load_aligned
-from med3dinsight.pretraining.methods import resolve
 from med3dinsight.pretraining.peers.simclr import SimCLR
+from med3dinsight.pretraining.resolving import resolve
 from med3dinsight.pretraining.run import run
 from med3dinsight.pretraining.slice_alignment import SliceAlignment
 from med3dinsight.pretraining.watching import watcher

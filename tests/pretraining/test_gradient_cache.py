@@ -11,7 +11,7 @@ from torch import nn
 from med3dinsight.errors import ConfigError
 from med3dinsight.pretraining.building import build_objective
 from med3dinsight.pretraining.gradient_cache import backward
-from med3dinsight.pretraining.methods import resolve
+from med3dinsight.pretraining.resolving import resolve
 from med3dinsight.pretraining.targets import load_pool
 from med3dinsight.workspace.voxel_store import VoxelStore
 
@@ -41,7 +41,7 @@ def gradients(toy: Toy) -> Any:
         {"method": "insight", "alignment": "infonce"},
         {"method": "extended", "reconstruction": "masked", "slices_per_volume": 3},
         {"method": "extended-code", "alignment": "weighted-partial-ot"},
-        {"method": "paper", "alignment": "sigmoid", "learn_temperature": True},
+        {"method": "paper", "alignment": "sigmoid"},
     ],
     ids=lambda changes: changes["method"],
 )

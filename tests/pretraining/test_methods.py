@@ -6,8 +6,9 @@ from learned_workspace import pretrain_config
 from med3dinsight.errors import ConfigError
 from med3dinsight.pretraining import list_methods
 from med3dinsight.pretraining.config import PretrainConfig
-from med3dinsight.pretraining.methods import METHODS, resolve
+from med3dinsight.pretraining.methods import METHODS
 from med3dinsight.pretraining.psat_choices import psat_settings
+from med3dinsight.pretraining.resolving import resolve
 
 
 def test_the_papers_method_has_the_papers_numbers() -> None:

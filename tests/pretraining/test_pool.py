@@ -11,8 +11,8 @@ from learned_workspace import CROP, Toy, pretrain_config
 from med3dinsight.errors import InputError
 from med3dinsight.pretraining.building import build_objective
 from med3dinsight.pretraining.config import PretrainConfig
-from med3dinsight.pretraining.methods import resolve
 from med3dinsight.pretraining.pool import Pool, build_pool
+from med3dinsight.pretraining.resolving import resolve
 from med3dinsight.pretraining.targets import load_pool
 from med3dinsight.records import SliceRef
 from med3dinsight.slices.emptiness import is_empty

@@ -247,3 +247,47 @@ def test_the_shipped_studies_are_about_chest_ct_and_have_a_scratch_twin_and_a_co
 
 def test_the_command_line_knows_the_same_tables() -> None:
     assert set(TABLES) == set(study_module.TABLES)
+
+
+def test_shared_settings_are_left_to_the_arms_whose_method_reads_them(document: dict[str, Any]) -> None:
+    document["pretrain"] |= {
+        "alignment": "infonce",
+        "temperature": 0.2,
+        "captioner": "template",
+        "ot_mass": 0.9,
+        "shift_voxels": 3,
+    }
+    document["arm"] += [
+        {"name": "masked", "method": "mae"},
+        {"name": "moved", "pretrain": {"alignment": "partial-ot"}},
+    ]
+    study = study_from(document, (), Path())
+    configs = {config.run.removesuffix("-s1"): config for config in study.pretrain_configs()}
+    read = {name: (config.temperature, config.captioner, config.ot_mass) for name, config in configs.items()}
+    assert read["text"] == (0.2, "template", 0.95)
+    assert read["masked"] == (None, "tissue", 0.95)
+    assert read["moved"] == (None, "template", 0.9)
+    assert configs["masked"].shift_voxels == configs["text"].shift_voxels == 3
+    assert study.matched_captioners() == ["template", "shuffled"]
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "message"),
+    [
+        ({"teacher_momentum": 0.9}, {}, "pretrain.teacher_momentum = 0.9 has no effect"),
+        ({"ot_mass": 0.9, "alignment": "infonce"}, {}, "not read with pretrain.alignment = infonce"),
+        ({}, {"method": "mae", "captioner": "template"}, "the method mae does not read it"),
+        (
+            {"temperature": 0.2, "alignment": "infonce"},
+            {"method": "mae", "pretrain": {"temperature": 0.1}},
+            "the method mae does not read it",
+        ),
+    ],
+)
+def test_settings_that_no_arm_reads_or_that_an_arm_sets_for_nothing_are_refused(
+    document: dict[str, Any], shared: dict[str, Any], own: dict[str, Any], message: str
+) -> None:
+    document["pretrain"] |= shared
+    document["arm"].append({"name": "own", **own})
+    with pytest.raises(ConfigError, match=message):
+        study_from(document, (), Path())

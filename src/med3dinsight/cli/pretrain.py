@@ -49,9 +49,10 @@ def pretrain(
     if "run" not in settings.model_fields_set:  # or another method would take the place of an unnamed run
         settings = settings.model_copy(update={"run": settings.method})
     from ..pretraining.forecast import forecast
+    from ..pretraining.resolving import shown
     from ..pretraining.run import run
 
-    return stage_reply("pretrain", run, settings, work, say=_say, dry_run=dry_run, forecast=forecast)
+    return stage_reply("pretrain", run, settings, work, say=_say, dry_run=dry_run, forecast=forecast, resolved=shown)
 
 
 def _say(result: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ def stage_reply(
     dry_run: bool = False,
     create: bool = False,
     forecast: Callable[[Any, Workspace], dict[str, Any]] | None = None,
+    resolved: Callable[[Any], dict[str, Any]] | None = None,
 ) -> Reply:
     """Runs a stage, or says what it would do.
 
@@ -38,14 +39,16 @@ def stage_reply(
         say: Turns the result into a line for people.
         dry_run: Only look.
         create: Make the workspace where it does not exist.
-        forecast: Tells, for a dry run, what the stage would take: ``{"peak_memory_bytes", ...}``.
+        forecast: Tells, for a dry run, what the stage would take: ``{"peak_memory_bytes", ...}``; refuses what the
+            stage would refuse.
+        resolved: Tells, for a dry run, the settings that the stage goes by, where that are others than are set.
     """
     from ..jobs import Job
     from ..workspace import Workspace
 
     job = Job(verb, verb, function, settings)
     if dry_run:
-        return _look(job, work, create, forecast)
+        return _look(job, work, create, forecast, resolved)
     is_new = create and not (work / "workspace.json").exists()
     workspace = Workspace(work, create=create)
     try:
@@ -62,7 +65,13 @@ def stage_reply(
     return Reply(result, tuple(lines))
 
 
-def _look(job: Job, work: Path, create: bool, forecast: Callable[[Any, Workspace], dict[str, Any]] | None) -> Reply:
+def _look(
+    job: Job,
+    work: Path,
+    create: bool,
+    forecast: Callable[[Any, Workspace], dict[str, Any]] | None,
+    resolved: Callable[[Any], dict[str, Any]] | None,
+) -> Reply:
     from ..workspace import Workspace
 
     done_before, workspace = False, None
@@ -70,7 +79,7 @@ def _look(job: Job, work: Path, create: bool, forecast: Callable[[Any, Workspace
         workspace = Workspace(work)
         with contextlib.suppress(FileNotFoundError):
             done_before = job.earlier_result(workspace) is not None
-    settings = job.config.model_dump(mode="json")
+    settings = job.config.model_dump(mode="json") if resolved is None else resolved(job.config)
     result = {"dry_run": True, "stage": job.stage, "done_before": done_before, "settings": settings}
     verdict = "is complete; nothing would be done" if done_before else "would run"
     lines = [f"{job.stage} {verdict}", *(f"  {job.stage}.{name} = {value}" for name, value in settings.items())]

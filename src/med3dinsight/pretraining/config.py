@@ -13,7 +13,11 @@ Alignment = Literal["infonce", "sigmoid", "ot", "partial-ot", "weighted-partial-
 
 
 class PretrainConfig(StageConfig):
-    """What to pre-train, on whom, for how long. A choice that is left out takes the method's preset."""
+    """What to pre-train, on whom, for how long.
+
+    A choice that is left out takes the method's preset. A setting that the method does not read is refused when it
+    is set; ``med3dinsight pretrain --dry-run`` shows those that it reads.
+    """
 
     section: ClassVar[str] = "pretrain"
     machine_settings: ClassVar[frozenset[str]] = frozenset({"device", "workers", "threads", "tensorboard"})
@@ -64,7 +68,7 @@ class PretrainConfig(StageConfig):
     temperature: float | None = Field(
         None, gt=0, le=10, description="temperature of contrastive losses, or where it starts"
     )
-    learn_temperature: bool = Field(False, description="learn the temperature (infonce, sigmoid)")
+    learn_temperature: bool = Field(False, description="learn the temperature (infonce; sigmoid always does)")
     metric: Literal["euclidean", "diagonal", "psd"] | None = Field(None, description="ground metric of transport")
     ot_regularization: float = Field(0.03, gt=0, le=10, description="entropic regularisation of transport")
     ot_mass: float = Field(0.95, gt=0, le=1, description="share of the mass that partial transport moves")

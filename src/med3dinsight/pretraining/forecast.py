@@ -7,7 +7,8 @@ from typing import Any
 from ..workspace import Workspace
 from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
-from .methods import find_method, resolve
+from .methods import find_method
+from .resolving import resolve
 
 #: Resident over tensor bytes on CPUs: what malloc and oneDNN keep. Measured 1.1-1.4 for steps of 40 MiB to 1.4 GiB.
 _KEPT = 1.3

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import suggest
 from ..errors import ConfigError
 from .config import PretrainConfig
+from .settings_read import ALIGNMENT, FEATURES, LOOK, LOOKING, MASKS, PSAT, VIEWS, Names
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +30,8 @@ class Method:
         kind: A few words for the list of methods.
         source: The paper, or "ours".
         preset: Settings that the method gives where the user has left them out.
+        reads: Settings that it reads beside those that every run has; another one that is set is refused.
+        of_texts: Those among them that are only about texts, and do nothing where none are matched.
         features: Whether it matches 2D features of slices, so that `embed` has to have run.
         texts_only: Whether texts are all that it matches of them.
         without_text: Whether ``no_text`` leaves something to learn.
@@ -39,6 +42,8 @@ class Method:
     kind: str
     source: str
     preset: Mapping[str, Any] = field(default_factory=dict)
+    reads: Names = frozenset()
+    of_texts: Names = frozenset()
     features: bool = False
     texts_only: bool = False
     without_text: bool = True
@@ -117,17 +122,8 @@ def _multiview(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Object
     return Multiview(config, encoder, pool)
 
 
-#: Given where neither the user nor the method says anything.
-_DEFAULTS: Mapping[str, Any] = {
-    "slices_per_volume": 1,
-    "alignment": "infonce",
-    "temperature": 0.07,
-    "metric": "euclidean",
-    "reconstruction": "none",
-    "mask_ratio": 0.6,
-    "mask_block": 8,
-    "teacher_momentum": 0.99,
-}
+_PSAT = PSAT | ALIGNMENT | FEATURES | LOOK | MASKS | LOOKING | {"reconstruction", "reconstruction_weight"}
+_T3D = FEATURES | LOOK | MASKS | LOOKING | {"no_text", "temperature", "projection_width"}
 _TRANSPORT = {"alignment": "partial-ot", "slices_per_volume": 1}
 
 METHODS: dict[str, Method] = {
@@ -136,14 +132,25 @@ METHODS: dict[str, Method] = {
         "PSAT, optimal transport, K slices a volume, distance bias",
         "ours",
         {"slices_per_volume": 8, "alignment": "ot"},
+        _PSAT,
+        of_texts=frozenset({"wrong_texts"}),
         features=True,
     ),
-    "paper": Method(_psat, "PSAT, InfoNCE, one slice a volume", "arXiv 2403.05141", features=True),
+    "paper": Method(
+        _psat,
+        "PSAT, InfoNCE, one slice a volume",
+        "arXiv 2403.05141",
+        reads=_PSAT,
+        of_texts=frozenset({"wrong_texts"}),
+        features=True,
+    ),
     "extended": Method(
         _psat,
         "PSAT, partial optimal transport, full metric, masked reconstruction",
         "arXiv 2509.09064",
         {**_TRANSPORT, "metric": "psd", "reconstruction": "masked"},
+        _PSAT,
+        of_texts=frozenset({"wrong_texts"}),
         features=True,
     ),
     "extended-code": Method(
@@ -151,6 +158,8 @@ METHODS: dict[str, Method] = {
         "the same, choice by choice as in the authors' review code",
         "arXiv 2509.09064, authors' code",
         {**_TRANSPORT, "metric": "diagonal", "reconstruction": "plain"},
+        _PSAT,
+        of_texts=frozenset({"wrong_texts"}),
         features=True,
     ),
     "t3d": Method(
@@ -158,6 +167,8 @@ METHODS: dict[str, Method] = {
         "text-informed contrast of two crops, and restoration; our reading",
         "after arXiv 2312.01529",
         {"mask_ratio": 0.5},
+        _T3D | {"reconstruction_weight", "text_dropout"},
+        of_texts=frozenset({"wrong_texts", "shuffled_pairs", "text_dropout"}),
         features=True,
         texts_only=True,
         least_volumes=2,
@@ -167,6 +178,7 @@ METHODS: dict[str, Method] = {
         "volume against report, and crops that agree where K texts look; our reading",
         "after arXiv 2312.01529",
         {"slices_per_volume": 8},
+        FEATURES | LOOK | LOOKING | {"no_text", "slices_per_volume", "temperature"},
         features=True,
         texts_only=True,
         without_text=False,
@@ -176,6 +188,8 @@ METHODS: dict[str, Method] = {
         _gtgm,
         "two views against the nearest caption, and each other (Barlow Twins)",
         "arXiv 2306.04811",
+        reads=FEATURES | VIEWS | LOOKING | {"no_text", "temperature"},
+        of_texts=frozenset({"wrong_texts", "shuffled_pairs", "temperature"}),
         features=True,
         texts_only=True,
         least_volumes=2,
@@ -184,20 +198,46 @@ METHODS: dict[str, Method] = {
         _clip3d,
         "volume against the mean of its captions (CLIP)",
         "arXiv 2103.00020, for volumes",
+        reads=FEATURES | LOOK | ALIGNMENT | LOOKING | {"no_text"},
         features=True,
         texts_only=True,
         without_text=False,
         least_volumes=2,
     ),
-    "mae": Method(_mae, "masked autoencoder", "arXiv 2111.06377", {"mask_ratio": 0.75}),
-    "simmim": Method(_simmim, "masked blocks by one linear layer", "arXiv 2111.09886", {"mask_ratio": 0.6}),
-    "genesis": Method(_genesis, "restoration of a spoilt volume (Models Genesis)", "doi 10.1016/j.media.2020.101840"),
-    "simclr": Method(_simclr, "contrast of two views", "arXiv 2002.05709", {"temperature": 0.1}, least_volumes=2),
+    "mae": Method(
+        _mae,
+        "masked autoencoder",
+        "arXiv 2111.06377",
+        {"mask_ratio": 0.75},
+        LOOK | MASKS | LOOKING | {"normalized_targets"},
+    ),
+    "simmim": Method(
+        _simmim,
+        "masked blocks by one linear layer",
+        "arXiv 2111.09886",
+        {"mask_ratio": 0.6},
+        LOOK | MASKS | LOOKING,
+    ),
+    "genesis": Method(
+        _genesis,
+        "restoration of a spoilt volume (Models Genesis)",
+        "doi 10.1016/j.media.2020.101840",
+        reads=LOOKING | {"shift_voxels"},
+    ),
+    "simclr": Method(
+        _simclr,
+        "contrast of two views",
+        "arXiv 2002.05709",
+        {"temperature": 0.1},
+        VIEWS | LOOKING | {"projection_width", "temperature"},
+        least_volumes=2,
+    ),
     "moco": Method(
         _moco,
         "contrast with a slow teacher (MoCo v3)",
         "arXiv 2104.02057",
         {"temperature": 0.2, "teacher_momentum": 0.99},
+        VIEWS | LOOKING | {"projection_width", "temperature", "teacher_momentum"},
         least_volumes=2,
     ),
     "dino": Method(
@@ -205,8 +245,14 @@ METHODS: dict[str, Method] = {
         "self-distillation with a slow teacher",
         "arXiv 2104.14294",
         {"temperature": 0.1, "teacher_momentum": 0.996},
+        VIEWS | LOOKING | {"projection_width", "temperature", "teacher_momentum", "local_views"},
     ),
-    "voco": Method(_voco, "position of a cube by its overlap with base crops", "arXiv 2402.17300"),
+    "voco": Method(
+        _voco,
+        "position of a cube by its overlap with base crops",
+        "arXiv 2402.17300",
+        reads=LOOK | LOOKING | {"projection_width"},
+    ),
     "none": Method(None, "control: the random weights themselves, nothing is trained", "ours"),
 }
 
@@ -220,43 +266,6 @@ def find_method(name: str) -> Method:
     if name not in METHODS:
         raise ConfigError(f"no pre-training method called {name}", suggest(name, METHODS))
     return METHODS[name]
-
-
-def resolve(config: PretrainConfig) -> PretrainConfig:
-    """Fills in what the user has left to the method, and checks what can be checked before anything is read.
-
-    Raises:
-        ConfigError: No method has that name, or the settings do not go together.
-    """
-    method = find_method(config.method)
-    known = {**_DEFAULTS, **method.preset}
-    given = {name: value for name, value in known.items() if getattr(config, name) is None}
-    resolved = config.model_copy(update=given)
-    _check(resolved, method)
-    return resolved
-
-
-def _check(config: PretrainConfig, method: Method) -> None:
-    if config.no_text and not method.without_text:
-        raise ConfigError(
-            f"pretrain.no_text: without texts nothing is left of {config.method}", "take a method without texts"
-        )
-    if config.no_text and config.match == "text":
-        raise ConfigError("pretrain.no_text and pretrain.match = text leave nothing to match", "take one of them away")
-    if config.batch_volumes < method.least_volumes:
-        raise ConfigError(
-            f"{config.method} compares volumes and cannot learn from {config.batch_volumes} a step",
-            f"set pretrain.batch_volumes to {method.least_volumes} or more",
-        )
-    if unseen := sorted(set(config.watch) - set(config.held_out)):
-        raise ConfigError(
-            f"watched subject {unseen[0]} is not held out, so that a read-out on it would show nothing",
-            f"add --held-out {unseen[0]}",
-        )
-    if method.build is _psat:
-        from .psat_choices import check_alignment
-
-        check_alignment(config)
 
 
 def list_methods() -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from .config import PretrainConfig
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..alignment.settings import PSATSettings
 
 #: Settings of ``[pretrain]`` and the choices of PSAT that they change.
-_PSAT = {
+PSAT_CHOICES = {
     "psat_module": "module",
     "num_queries": "num_queries",
     "psat_width": "width",
@@ -29,11 +29,20 @@ _PSAT = {
 TRANSPORT = ("ot", "partial-ot", "weighted-partial-ot", "transport-cost")
 
 
+def preset_choices(method: str) -> dict[str, Any]:
+    """Returns what a method's preset of PSAT chooses, under the names of ``[pretrain]``; nothing without a PSAT."""
+    from ..alignment.presets import PSAT_PRESETS
+
+    if method not in PSAT_PRESETS:
+        return {}
+    return {name: getattr(PSAT_PRESETS[method], own) for name, own in PSAT_CHOICES.items()}
+
+
 def psat_settings(config: PretrainConfig) -> PSATSettings:
     """Returns the method's preset of PSAT with the choices that the user changed."""
     from ..alignment.presets import PSAT_PRESETS
 
-    changed = {own: value for name, own in _PSAT.items() if (value := getattr(config, name)) is not None}
+    changed = {own: value for name, own in PSAT_CHOICES.items() if (value := getattr(config, name)) is not None}
     return replace(PSAT_PRESETS[config.method], **changed)
 
 

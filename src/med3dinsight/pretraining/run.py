@@ -16,8 +16,9 @@ from ..workspace.caption_store import LEDGER, CaptionStore
 from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
 from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
-from .methods import find_method, resolve
+from .methods import find_method
 from .people import Sighted, refuse_fitted, refuse_seen, seen_by, training_cases
+from .resolving import resolve
 
 if TYPE_CHECKING:
     from torch import nn

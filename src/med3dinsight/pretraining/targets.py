@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from ..errors import ConfigError
 from ..records import SliceRef
-from ..slices.sampling import plan_slices
+from ..slices.sampling import plan_slices, possible_crops
 from ..towers.targets import load_targets
 from ..workspace import Workspace
 from ..workspace.caption_store import CaptionStore
 from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
 from .pool import Pool, build_pool
+from .resolving import default_of
 from .wrong_targets import mistake_texts, shuffle_pairs
 
 #: Positions a plane of a planned crop, where nobody has captioned slices; they only tell empty crops.
@@ -23,14 +27,18 @@ def load_pool(config: PretrainConfig, workspace: Workspace, store: VoxelStore, f
     captions they plan crops of their own.
 
     Raises:
+        ConfigError: Other crops are asked for than have been captioned.
         InputError: No slice of the people who may be seen shows anything, or there are too few texts to mistake them.
         WorkspaceError: ``embed`` has not run.
     """
     away = frozenset(config.held_out)
     if not features:
-        return build_pool(store, _crops(config, workspace, store), None, None, away)
+        slices = _crops(config, workspace, store)
+        _refuse_other_crops(config, store, slices)
+        return build_pool(store, slices, None, None, away)
     with CaptionStore(workspace.captions) as ledger:
         slices = ledger.slices()
+    _refuse_other_crops(config, store, slices)
     images, texts = load_targets(workspace, config.towers, config.captioner)
     pool = build_pool(store, slices, images, texts, away)
     if config.shuffled_pairs:
@@ -56,3 +64,19 @@ def _crops(config: PretrainConfig, workspace: Workspace, store: VoxelStore) -> l
         positions_per_plane=min(PLANNED_POSITIONS, size),
         seed=config.seed,
     )
+
+
+def _refuse_other_crops(config: PretrainConfig, store: VoxelStore, slices: list[SliceRef]) -> None:
+    """Refuses a size or a number of crops that is set and is not that of the crops there are."""
+    counts = Counter(crop.case for crop in {ref.crop for ref in slices})
+    size, most = slices[0].crop.size, max(counts.values())
+    asked = max(min(config.crops_per_volume, possible_crops(store.cases[case], size)) for case in counts)
+    for name, value, there, differs in (
+        ("crop_size", config.crop_size, f"the crops have {size} voxels an edge", config.crop_size != size),
+        ("crops_per_volume", config.crops_per_volume, f"a volume has {most} crops", asked != most),
+    ):
+        if differs and value != default_of(name):
+            raise ConfigError(
+                f"pretrain.{name} = {value} has no effect: {there}",
+                f"leave it out; captioned crops are set by caption.{name}, and cubes are taken whole",
+            )

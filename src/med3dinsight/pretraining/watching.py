@@ -22,7 +22,6 @@ from ..volumes.labels import annotated_classes
 from ..workspace import Workspace
 from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
-from .methods import find_method
 
 #: Small enough to cost no more than some steps.
 MAX_CROPS, VOXELS_PER_CLASS, NEIGHBOURS = 20, 100, 5
@@ -41,16 +40,12 @@ def watcher(
     learned on the people who are trained on.
 
     Raises:
-        ConfigError: Nobody is watched, or nobody is labelled for the classes of the probe.
+        ConfigError: Nobody is labelled for the classes of the probe.
     """
     if not config.readout_every:
         return None
-    if not config.watch:
-        raise ConfigError(
-            "pretrain.readout_every is set and nobody is watched", "name held-out people in pretrain.watch"
-        )
     gallery = None
-    if find_method(config.method).features:
+    if config.psat_module is not None:
         gallery = build_gallery(
             workspace, list(config.watch), config.towers, config.captioner, max_crops=MAX_CROPS, seed=config.seed
         )

@@ -77,9 +77,9 @@ def draw_crops(case: Case, size: int, count: int, seed: int) -> list[Crop]:
         count: How many; fewer are returned where there are not so many different ones.
         seed: Changes what is drawn.
     """
-    room = [max(length - size, 0) for length in case.shape]
+    room = _room(case, size)
     centred = [-((size - length) // 2) if length < size else 0 for length in case.shape]
-    possible = prod(extent + 1 for extent in room)
+    possible = possible_crops(case, size)
     digest = hashlib.sha256(case.id.encode()).digest()
     generator = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
     origins: dict[Shape3, None] = {}
@@ -88,6 +88,15 @@ def draw_crops(case: Case, size: int, count: int, seed: int) -> list[Crop]:
         x, y, z = (int(start + step) for start, step in zip(centred, drawn, strict=True))
         origins[x, y, z] = None
     return [Crop(case.id, origin, size) for origin in origins]
+
+
+def possible_crops(case: Case, size: int) -> int:
+    """Returns how many different crops of an edge a volume has."""
+    return prod(extent + 1 for extent in _room(case, size))
+
+
+def _room(case: Case, size: int) -> list[int]:
+    return [max(length - size, 0) for length in case.shape]
 
 
 def _whole_crop(case: Case) -> Crop:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..config import apply_overrides, build, parse_override, read_toml
 from ..errors import ConfigError, suggest
-from ..pretraining.methods import resolve
+from ..pretraining.resolving import default_of, resolve, unread
 from .config import Arm, StudyConfig
 from .study import Study
 from .tables import STAGES, TABLES
@@ -100,6 +100,14 @@ def _arms(rows: Iterable[dict[str, Any]]) -> tuple[Arm, ...]:
     return arms
 
 
+def _refuse_unread(study: Study) -> None:
+    """Refuses a setting of ``[pretrain]`` that no arm reads; what some arms read is left to them."""
+    written = [study.pretrain_as_written(arm, 0) for arm in study.pretrained_arms()]
+    if written:
+        of_others = unread(written[0]) - frozenset.intersection(*map(unread, written))
+        resolve(written[0].model_copy(update={name: default_of(name) for name in of_others}))
+
+
 def _check_settings(study: Study) -> None:
     """Builds the settings of every call once, so that a mistake shows before anything runs."""
     if both := set(study.config.test_subjects) & set(study.config.validation_subjects):
@@ -111,6 +119,7 @@ def _check_settings(study: Study) -> None:
         study.embed_config(captioner)
     for config in study.pretrain_configs():
         resolve(config)
+    _refuse_unread(study)
     study.evaluate_config()
     for table, settings in (("localize", study.localize_config), ("probe", study.probe_config)):
         if table in study.tables:

@@ -21,6 +21,8 @@ from ..features.config import EmbedConfig
 from ..finetuning.config import FinetuneConfig
 from ..preparing.config import PrepareConfig
 from ..pretraining.config import PretrainConfig
+from ..pretraining.methods import find_method
+from ..pretraining.resolving import default_of, unread
 from .config import Arm, StudyConfig
 from .tables import STAGES
 
@@ -59,8 +61,10 @@ class Study:
         return self.config.data == "sample"
 
     def matched_captioners(self) -> list[str]:
-        """Captioners whose texts some arm matches."""
-        return list(dict.fromkeys(self.pretrain_config(arm, 0).captioner for arm in self.pretrained_arms()))
+        """Captioners whose texts some arm matches; where none does, the one whose slice table gives the crops."""
+        configs = [self.pretrain_config(arm, 0) for arm in self.pretrained_arms()]
+        matching = [config for config in configs if find_method(config.method).features]
+        return list(dict.fromkeys(config.captioner for config in matching or configs))
 
     def captioners(self) -> list[str]:
         """Captioners to run, in order: what is shuffled comes before its shuffling."""
@@ -90,10 +94,23 @@ class Study:
         return self.build("embed", captioner=captioner, held_out=self.config.test_subjects)
 
     def pretrain_config(self, arm: Arm, seed: int) -> PretrainConfig:
-        """Settings of one pre-training run, called ``ARM-sSEED``."""
+        """Settings of one pre-training run, called ``ARM-sSEED``.
+
+        What the table ``[pretrain]`` sets for all arms is left to those whose method reads it.
+        """
+        shared = set(self.tables.get("pretrain", {})) - set(self._own(arm))
+        config = self.pretrain_as_written(arm, seed)
+        return config.model_copy(update={name: default_of(name) for name in unread(config) & shared})
+
+    def pretrain_as_written(self, arm: Arm, seed: int) -> PretrainConfig:
+        """The same with everything that the file sets, whether the arm's method reads it or not."""
+        run = {"run": f"{arm.name}-s{seed}", "seed": seed, "held_out": self.config.test_subjects}
+        config: PretrainConfig = self.build("pretrain", **self._own(arm), **run)
+        return config
+
+    def _own(self, arm: Arm) -> dict[str, Any]:
         named = {"captioner": arm.captioner, "encoder": arm.encoder, "method": arm.method}
-        own = {key: value for key, value in named.items() if value is not None} | arm.pretrain
-        return self.build("pretrain", **own, run=f"{arm.name}-s{seed}", seed=seed, held_out=self.config.test_subjects)
+        return {key: value for key, value in named.items() if value is not None} | arm.pretrain
 
     def finetune_config(self, arm: Arm, number: int) -> FinetuneConfig:
         """Settings of one fine-tuning run, called ``ARM-sSEED``; ``number`` counts the seeds.

@@ -14,9 +14,9 @@ from med3dinsight.losses.barlow import barlow_twins
 from med3dinsight.losses.infonce import infonce
 from med3dinsight.pretraining.forecast import forecast
 from med3dinsight.pretraining.gradient_cache import backward
-from med3dinsight.pretraining.methods import resolve
 from med3dinsight.pretraining.peers.gtgm import nearest_to_centre
 from med3dinsight.pretraining.peers.voco import octant_overlaps
+from med3dinsight.pretraining.resolving import resolve
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_simmims_learned_block_learns(make, train) -> None:
 
 
 def test_genesis_spoils_nearly_always_and_its_target_is_the_plain_crop(make) -> None:
-    objective, pool = make("genesis", contrast_augmentation=0.9)
+    objective, pool = make("genesis")
     inputs = objective.draw(pool, 0)
     plain = {tuple(pool.voxels(crop).ravel()[:64]) for crops in pool.rows.values() for crop in crops}
     assert all(tuple((volume * 255).round().byte().flatten()[:64].tolist()) in plain for volume in inputs["volumes"])

@@ -46,7 +46,8 @@ class VolumeCLIP(nn.Module):
             metric=config.metric or "euclidean",
             regularization=config.ot_regularization,
             mass=config.ot_mass,
-            temperature=cast(float, config.temperature),
+            iterations=config.ot_iterations or None,
+            temperature=config.temperature or 0.07,
             learn_temperature=config.learn_temperature,
         )
         self.align = build_alignment_loss(texts.shape[1], settings)

@@ -16,7 +16,7 @@ from ...errors import ConfigError
 from ...training.seeding import step_generator
 from ...types import Shape3
 from ..config import PretrainConfig
-from ..masking import draw_masks, grow
+from ..masking import BLOCK, draw_masks, grow
 from ..objective import Inputs, Represented, Terms
 from ..pool import Pool
 from ..views import plain_look, stack_looks
@@ -48,6 +48,9 @@ class MaskedAutoencoder(nn.Module):
         config: Resolved settings.
         encoder: The 3D encoder.
         pool: What will be drawn; tells the size of the crops.
+
+    Raises:
+        ConfigError: A crop is a single patch, or ``pretrain.mask_block`` is set where patches are hidden.
     """
 
     pairs_per_volume = 1
@@ -60,6 +63,7 @@ class MaskedAutoencoder(nn.Module):
         if self.patch is None:
             self.decoder: nn.Module = PyramidDecoder(embed_dim, cast(tuple[int, ...], encoder.widths), 1)
             return
+        _refuse_blocks(config, self.patch)
         self.decoder = TokenDecoder(embed_dim, self.patch**3)
         self.kept = _kept(config, pool.crop_size, self.patch)
 
@@ -117,6 +121,16 @@ class MaskedAutoencoder(nn.Module):
 
     def after_step(self, step: int) -> None:
         """Nothing moves but by the optimiser."""
+
+
+def _refuse_blocks(config: PretrainConfig, patch: int) -> None:
+    """Refuses a size of blocks where patches are hidden, unless it is theirs or was left out."""
+    if config.mask_block not in (BLOCK, patch):
+        raise ConfigError(
+            f"pretrain.mask_block = {config.mask_block} has no effect: mae hides the patches of {config.encoder}, "
+            f"of {patch} voxels",
+            "leave it out",
+        )
 
 
 def _kept(config: PretrainConfig, edge: int, patch: int) -> int:

@@ -138,7 +138,7 @@ def test_two_processes_never_write_one_run(work: Workspace) -> None:
 
 
 def test_other_crops_are_another_run_for_methods_that_draw_crops_alone(work: Workspace) -> None:
-    settings = {"method": "simmim", "mask_block": 4, "steps": 1, "crop_size": 16, "crops_per_volume": 2}
+    settings = {"method": "simmim", "mask_block": 4, "steps": 1, "crop_size": 16, "crops_per_volume": 4}
     run(config(run="masked", **settings), work)
     assert run(config(run="masked", **settings), work).done_before
     (work.captions / "ledger.sqlite").rename(work.captions / "away")

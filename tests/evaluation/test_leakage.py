@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,29 @@ def test_the_same_voxels_under_another_subject_are_refused_in_pretraining(people
 
 def test_weights_of_unknown_origin_are_passed_and_said(people: Any, tmp_path: Any) -> None:
     assert check(people, init=str(tmp_path / "weights" / "encoder.safetensors")) == UNKNOWN_WEIGHTS
+
+
+def test_what_initial_weights_told_is_checked_after_their_file_is_gone(people: Any) -> None:
+    told = {"seen": "known", "subjects": ["trained"], "voxel_sha256": []}
+    assert check(people, init="gone.safetensors", initial_weights=told) == CHECKED
+    with pytest.raises(LeakageError, match="anna was seen in pre-training"):
+        check(people, init="gone.safetensors", initial_weights={**told, "subjects": ["anna"]})
+    assert check(people, init="gone.safetensors", initial_weights={**told, "seen": "unknown"}) == UNKNOWN_WEIGHTS
+
+
+def test_a_run_that_started_from_weights_of_unknown_people_is_said_to(people: Any) -> None:
+    people.add_pretraining("psat", ["trained"], [])
+    path = people.workspace.pretraining / "psat" / "encoder.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seen": "unknown"}))
+    assert check(people) == UNKNOWN_WEIGHTS
+
+
+def test_a_name_of_weights_is_not_checked_by_what_lies_in_the_folder_of_the_call(
+    people: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "encoder.json").write_text(json.dumps({"subjects": ["trained"], "voxel_sha256": []}))
+    assert check(people, init="i3resnet152") == UNKNOWN_WEIGHTS
 
 
 def test_weights_from_a_file_are_checked_by_the_facts_beside_them(people: Any) -> None:

@@ -13,6 +13,7 @@ import torch
 from learned_workspace import CROP, POSITIONS, SPACING_MM, Toy, ToyTowers, copy_of, pretrain_config, text_of
 
 from med3dinsight.alignment.aligned_encoder import AlignedEncoder, load_aligned
+from med3dinsight.encoders.seen import UnknownPeopleWarning
 from med3dinsight.errors import ConfigError, InputError, LeakageError, WorkspaceError
 from med3dinsight.evaluation.localization import run_localize, score_model
 from med3dinsight.evaluation.readout_config import LocalizeConfig
@@ -231,6 +232,15 @@ def test_the_voxels_of_a_seen_person_under_another_name_are_refused(work: Worksp
     (work.pretraining / "first/encoder.json").write_text(json.dumps(facts))
     with pytest.raises(LeakageError, match="cleo-image was seen in pre-training run first"):
         run_localize(LocalizeConfig(), work)
+
+
+def test_a_run_from_weights_that_do_not_tell_whom_they_have_seen_is_asked_with_a_warning(work: Workspace) -> None:
+    path = work.pretraining / "first" / "encoder.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seen": "unknown"}))
+    with pytest.warns(UnknownPeopleWarning, match="that first started from"):
+        arms = run_localize(LocalizeConfig(arms={"first": ("first",), "second": ("second",)}, device="cpu"), work).arms
+    assert arms["first"]["seen"] == "unknown"
+    assert "seen" not in arms["second"]
 
 
 def test_with_nobody_unseen_or_no_run_there_is_nothing_to_ask(toy: Toy) -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from med3dinsight.encoders.encoder import EncoderOutput
+from med3dinsight.encoders.seen import UnknownPeopleWarning
 from med3dinsight.errors import ConfigError, InputError, LeakageError, WorkspaceError
 from med3dinsight.evaluation.probe import run_probe
 from med3dinsight.evaluation.readout_config import ProbeConfig
@@ -49,6 +50,15 @@ def test_runs_stand_beside_several_random_encoders(work: Workspace) -> None:
         assert set(arm["auc"]) == {"ball", "gap"}
         assert all(0 <= value <= 1 for value in arm["auc"].values())
         assert arm["mean_auc"] == pytest.approx(np.mean(list(arm["auc"].values())))
+
+
+def test_a_run_from_weights_that_do_not_tell_whom_they_have_seen_is_read_with_a_warning(work: Workspace) -> None:
+    path = work.pretraining / "first" / "encoder.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seen": "unknown"}))
+    with pytest.warns(UnknownPeopleWarning, match="that first started from"):
+        arms = run_probe(config(random_inits=1), work).arms
+    assert arms["first"]["seen"] == "unknown"
+    assert "seen" not in arms["second"]
 
 
 class Brightness(nn.Module):

@@ -94,7 +94,7 @@ def test_weights_of_another_encoder_of_our_own_are_called_by_their_name(tmp_path
     (tmp_path / "run" / "encoder.json").write_text('{"encoder": "conv_tiny", "image_size": 32}')
     with pytest.raises(InputError, match=r"fills 0\.0 %") as caught:
         import_weights(str(tmp_path / "run" / "encoder.safetensors"), encoder="vit_tiny", output=tmp_path / "out")
-    assert "encoder.json beside it says conv_tiny" in caught.value.hint
+    assert "it was written as conv_tiny, image_size 32" in caught.value.hint
 
 
 def test_a_name_of_no_published_weights_is_told_the_nearest(tmp_path: Path) -> None:

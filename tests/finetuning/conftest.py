@@ -1,10 +1,15 @@
-"""Cases that stand for no scan."""
+"""Cases that stand for no scan, and a workspace with pre-training runs."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+from learned_workspace import copy_of
+
 from med3dinsight.records import Case
+from med3dinsight.workspace import Workspace
 
 IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
 NAMES = ((1, "ball"), (2, "gap"))
@@ -32,3 +37,9 @@ def case(subject: str, scan: str = "image", **changes: Any) -> Case:
         "label_names": NAMES,
     }
     return Case(**{**values, **changes})
+
+
+@pytest.fixture
+def pretrained(pretrained_once: Path, tmp_path: Path) -> Workspace:
+    """A copy of the workspace with pre-training runs, which have not seen cleo."""
+    return copy_of(pretrained_once, tmp_path)

@@ -14,7 +14,7 @@ import torch
 from learned_workspace import FLIPPED, KilledError, Toy, copy_of, finetune_config, killed_after
 
 from med3dinsight.encoders.weights import load_weights
-from med3dinsight.errors import ConfigError, InputError, LeakageError, WorkspaceError
+from med3dinsight.errors import ConfigError, InputError, WorkspaceError
 from med3dinsight.finetuning.inference import predict_scores
 from med3dinsight.finetuning.initial import build_network, find_init
 from med3dinsight.finetuning.model_folder import read_model
@@ -31,12 +31,6 @@ from med3dinsight.workspace.voxel_store import VoxelStore
 def work(ready_once: Path, tmp_path: Path) -> Workspace:
     """Anna, bert and cleo, prepared."""
     return copy_of(ready_once, tmp_path)
-
-
-@pytest.fixture
-def pretrained(pretrained_once: Path, tmp_path: Path) -> Workspace:
-    """A copy of the workspace with pre-training runs, which have not seen cleo."""
-    return copy_of(pretrained_once, tmp_path)
 
 
 def outputs(workspace: Workspace, run_name: str) -> dict[str, bytes]:
@@ -166,61 +160,6 @@ def test_a_pretrained_run_is_finetuned_and_scratch_is_another_result(pretrained:
     assert (
         outputs(pretrained, "first-s0")["model.safetensors"] != outputs(pretrained, "scratch-s0")["model.safetensors"]
     )
-
-
-def test_people_whom_the_pretraining_run_has_seen_are_not_tested(pretrained: Workspace) -> None:
-    with pytest.raises(LeakageError, match=r"bert-image .* was seen in pre-training run first"):
-        run(finetune_config(init="first", test=("bert",)), pretrained)
-    # The same by the file of weights, with what lies beside it.
-    weights = str(pretrained.pretraining / "first/encoder.safetensors")
-    with pytest.raises(LeakageError, match="bert-image"):
-        run(finetune_config(init=weights, network="conv_tiny", test=("bert",)), pretrained)
-    # They may train and validate.
-    assert run(finetune_config(init="first", validation=("bert",), test=("cleo",)), pretrained).validation
-
-
-def test_weights_from_a_file_are_told_by_their_content(pretrained: Workspace, tmp_path: Path) -> None:
-    path = tmp_path / "mine.safetensors"
-    config = finetune_config(init=str(path), network="conv_tiny", test=("cleo",))
-    for name, arm in (("first", "mine-s0"), ("second", "mine-s0")):
-        shutil.copy(pretrained.pretraining / name / "encoder.safetensors", path)
-        result = run(config, pretrained)
-        assert (result.run, result.done_before) == (arm, False)
-    assert run(config, pretrained).done_before
-
-
-def test_a_checkpoint_of_others_is_a_start_and_leaves_its_table_in_the_run(
-    pretrained: Workspace, tmp_path: Path
-) -> None:
-    torch.manual_seed(3)
-    theirs = create_network("conv_tiny", 7).state_dict()
-    path = tmp_path / "theirs.pth"
-    torch.save({"state_dict": {f"module.{name}": value for name, value in theirs.items()}}, path)
-    with pytest.raises(ConfigError, match="weights from a file need a network"):
-        run(finetune_config(init=str(path), test=("cleo",)), pretrained)
-    config = finetune_config(init=str(path), network="conv_tiny", test=("cleo",))
-    network = build_network(config, find_init(config, pretrained), 3, tmp_path)
-    name = "stages.1.0.weight"
-    assert torch.equal(network.encoder.state_dict()[name], theirs[f"encoder.{name}"])
-    assert run(config, pretrained).run == "theirs-s0"
-    report = json.loads((pretrained.finetuning / "theirs-s0" / "initial_weights.json").read_text())
-    assert report["file"] == str(path)
-    assert {row["name"] for row in report["renamed"]} == set(network.encoder.state_dict())
-    assert {row["file_name"].split(".")[1] for row in report["skipped"]} == {"up1", "up2", "classify"}
-
-
-def test_an_imported_encoder_needs_no_name_of_a_network(pretrained: Workspace, tmp_path: Path) -> None:
-    source = pretrained.pretraining / "first" / "encoder.safetensors"
-    shutil.copy(source, tmp_path / "encoder.safetensors")
-    (tmp_path / "encoder.json").write_text(json.dumps({"encoder": "conv_tiny", "imported_from": "elsewhere"}))
-    init = find_init(finetune_config(init=str(tmp_path / "encoder.safetensors"), test=("cleo",)), pretrained)
-    assert (init.network, init.facts) == ("conv_tiny", None)
-
-
-def test_published_weights_are_a_start_by_their_name(pretrained: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("med3dinsight.finetuning.initial.fetch_published", lambda name: Path(f"{name}.pt"))
-    init = find_init(finetune_config(init="i3resnet152"), pretrained)
-    assert (init.network, init.weights, init.facts) == ("i3resnet152", Path("i3resnet152.pt"), None)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +13,13 @@ from torch import nn
 from med3dinsight.alignment.aligned_encoder import load_aligned
 from med3dinsight.encoders import create_encoder
 from med3dinsight.encoders.conv_tiny import ConvTiny
+from med3dinsight.encoders.seen import UnknownPeopleWarning, facts_of
 from med3dinsight.encoders.weights import load_weights
 from med3dinsight.errors import ConfigError, LeakageError
 from med3dinsight.pretraining.run import run
 from med3dinsight.training.seeding import seed_weights
 from med3dinsight.workspace import Workspace
+from med3dinsight.workspace.provenance import read_record
 
 
 def config(**changes: Any) -> Any:
@@ -55,6 +59,34 @@ def test_weights_that_have_seen_a_person_held_out_are_refused_and_whom_they_saw_
         run(config(method="simmim", run="second", init=path, held_out=("cleo", "anna")), work)
     run(config(run="second", init=path, steps=1, held_out=("cleo",)), work)
     assert json.loads((work.pretraining / "second" / "encoder.json").read_text())["subjects"] == ["anna", "bert"]
+
+
+def test_a_bare_file_of_weights_keeps_out_whom_it_has_seen(work: Workspace, tmp_path: Path) -> None:
+    run(config(method="none", run="first", held_out=("cleo",)), work)
+    path = tmp_path / "bare" / "mine.safetensors"
+    path.parent.mkdir()
+    shutil.copy(work.pretraining / "first" / "encoder.safetensors", path)
+    with pytest.raises(LeakageError, match="have seen anna-image of held-out subject anna"):
+        run(config(method="none", run="second", init=str(path), held_out=("cleo", "anna")), work)
+    facts = facts_of(path)
+    assert facts == json.loads((work.pretraining / "first" / "encoder.json").read_text())
+    assert (facts["run"], facts["method"], facts["seen"]) == ("first", "none", "known")
+    assert facts["fingerprint"] == read_record(work.pretraining / "first").fingerprint
+
+
+def test_weights_that_do_not_tell_whom_they_have_seen_are_warned_of_and_leave_it_unknown(
+    work: Workspace, tmp_path: Path
+) -> None:
+    path = tmp_path / "theirs.pth"
+    torch.save(create_encoder("conv_tiny").state_dict(), path)
+    with pytest.warns(UnknownPeopleWarning, match=r"theirs\.pth have seen"):
+        run(config(method="none", run="first", init=str(path)), work)
+    facts = json.loads((work.pretraining / "first" / "encoder.json").read_text())
+    assert (facts["seen"], facts["subjects"]) == ("unknown", ["anna", "bert"])
+    # And it stays unknown in what starts from these.
+    with pytest.warns(UnknownPeopleWarning):
+        run(config(method="none", run="second", init=str(work.pretraining / "first" / "encoder.safetensors")), work)
+    assert json.loads((work.pretraining / "second" / "encoder.json").read_text())["seen"] == "unknown"
 
 
 def test_other_weights_at_the_same_path_are_another_run(work: Workspace) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from learned_workspace import KilledError, killed_after, pretrain_config
+from safetensors.torch import load_file
 
 from med3dinsight.alignment.aligned_encoder import load_aligned
 from med3dinsight.errors import DivergenceError, WorkspaceError
@@ -24,8 +25,9 @@ from med3dinsight.workspace.provenance import NotDone, look_only, read_record
 WEIGHTS = ("encoder.safetensors", "psat.safetensors")
 
 
-def weights(workspace: Workspace, run_name: str) -> list[bytes]:
-    return [(workspace.pretraining / run_name / name).read_bytes() for name in WEIGHTS]
+def weights(workspace: Workspace, run_name: str) -> list[dict[str, bytes]]:
+    files = [load_file(workspace.pretraining / run_name / name) for name in WEIGHTS]
+    return [{name: value.numpy().tobytes() for name, value in file.items()} for file in files]
 
 
 def config(**changes: Any) -> Any:

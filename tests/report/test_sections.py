@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from med3dinsight.report.config import ReportConfig
@@ -57,6 +58,24 @@ def test_a_test_subject_on_whom_projections_were_fitted_counts_as_seen(bench: An
     bench.embed("tissue", held_out=())
     bench.finetune("scratch", 0, ("ann",), ("bob",))
     assert seen_test_subjects(read_inputs(bench.workspace)) == ["bob"]
+
+
+def test_weights_that_do_not_tell_whom_they_have_seen_are_not_passed_over(bench: Any) -> None:
+    bench.prepare("ann", "bob")
+    bench.pretrain("insight", ("ann",))
+    bench.finetune("theirs", 0, ("ann",), ("bob",))
+    path = bench.workspace.finetuning / "theirs-s0" / "model.json"
+    facts = json.loads(path.read_text())
+    assert "Nothing of bob" in summary(read_inputs(bench.workspace), ReportConfig()).lead
+    for word, subjects in (("unknown", []), ("known", ["bob"])):
+        weights = {"seen": word, "subjects": subjects, "voxel_sha256": []}
+        path.write_text(json.dumps({**facts, "initial_weights": weights}))
+        found = read_inputs(bench.workspace)
+        assert "Nothing of bob" not in summary(found, ReportConfig()).lead
+        assert seen_test_subjects(found) == subjects
+        told = data_section(found).separation
+        assert ("Careful: bob" in told) == bool(subjects)
+        assert ("theirs-s0 started from weights of which nothing tells" in told) != bool(subjects)
 
 
 def test_captioners_are_called_what_they_are_and_controls_come_last(inputs: Inputs) -> None:

@@ -77,10 +77,14 @@ def class_name(module: nn.Module) -> str:
 
 
 def save_aligned(folder: Path, model: AlignedEncoder, facts: dict[str, Any]) -> None:
-    """Writes the weights of encoder and PSAT, and ``encoder.json`` with what built them and ``facts``."""
+    """Writes the weights of encoder and PSAT, and ``encoder.json`` with what built them and ``facts``.
+
+    The encoder's file holds the same facts.
+    """
+    told = {**model.facts, **facts}
     write_bytes(folder / PSAT, weights_bytes(model.psat))
-    write_bytes(folder / ENCODER, weights_bytes(model.encoder))
-    write_json(folder / FACTS, {**model.facts, **facts})
+    write_bytes(folder / ENCODER, weights_bytes(model.encoder, told))
+    write_json(folder / FACTS, told)
 
 
 def load_aligned(folder: Path, encoder: nn.Module | None = None) -> tuple[AlignedEncoder, dict[str, Any]]:

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError, InputError
-from ..workspace.files import read_json
 from .file_kinds import SAFETENSORS
 from .load_report import LoadReport, Status, WeightRow
 from .name_matching import Match, match_names
 from .published.swin import OLD_MERGING_WARNING, twin_excess
+from .seen import facts_of
 from .shape_fitting import Fit, first_layer, fit_of, fit_tensor
 from .weight_files import WeightFile, read_weight_file
 from .weights import shared_names
@@ -81,7 +81,7 @@ def load_pretrained(module: nn.Module, source: str | Path, *, minimum_share: flo
     if share < minimum_share or not placed:
         raise InputError(
             f"{source} fills {100 * share:.1f} % of this encoder, at least {100 * minimum_share:.4g} % are asked for",
-            f"{_named_beside(Path(source))} {report.head()}",
+            f"{_named_by_its_facts(Path(source))} {report.head()}",
         )
     _check_finite(file.path, placed)
     with torch.no_grad():
@@ -92,13 +92,12 @@ def load_pretrained(module: nn.Module, source: str | Path, *, minimum_share: flo
     return report
 
 
-def _named_beside(path: Path) -> str:
-    """Says which encoder a file of our own is of, where the facts beside it tell; else asks."""
-    facts = path.with_name("encoder.json")
-    if path.name != "encoder.safetensors" or not facts.is_file():
+def _named_by_its_facts(path: Path) -> str:
+    """Says which encoder a file of our own is of, where its facts tell; else asks."""
+    told = facts_of(path) or {}
+    if "encoder" not in told:
         return "is it another network or size?"
-    told = read_json(facts)
-    return f"encoder.json beside it says {told.get('encoder')}, image_size {told.get('image_size')}."
+    return f"it was written as {told['encoder']}, image_size {told.get('image_size')}."
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
 from ..errors import InputError
+from .seen import METADATA
 
 
 def shared_names(module: nn.Module) -> dict[str, str]:
@@ -26,11 +30,17 @@ def shared_names(module: nn.Module) -> dict[str, str]:
     return shared
 
 
-def weights_bytes(module: nn.Module) -> bytes:
-    """Serialises a module's weights (contiguous, on the CPU) as safetensors, each tensor once, by its first name."""
+def weights_bytes(module: nn.Module, facts: Mapping[str, Any] | None = None) -> bytes:
+    """Serialises a module's weights (contiguous, on the CPU) as safetensors, each tensor once, by its first name.
+
+    Args:
+        module: Holds the weights.
+        facts: What :func:`med3dinsight.encoders.seen.facts_of` shall tell of the file: plain JSON values.
+    """
     shared = shared_names(module)
     state = {name: value for name, value in module.state_dict().items() if name not in shared}
-    return save({name: value.detach().cpu().contiguous() for name, value in state.items()})
+    metadata = None if facts is None else {METADATA: json.dumps(facts, sort_keys=True)}
+    return save({name: value.detach().cpu().contiguous() for name, value in state.items()}, metadata)
 
 
 def load_weights(module: nn.Module, path: Path) -> int:

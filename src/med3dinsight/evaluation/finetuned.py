@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import suggest
+from ..encoders.seen import Seen, seen_in
 from ..errors import ConfigError, WorkspaceError
 from ..workspace import Workspace
 from ..workspace.files import read_json
@@ -29,6 +30,8 @@ class FinetunedRun:
         train, validation, test: Subjects.
         test_cases: Ids of the predicted cases.
         train_voxel_sha256: Hashes of the prepared voxels it was trained on.
+        initial_weights: Whom the initial weights had seen, as it was told then; None from scratch, or from a model
+            that does not say.
     """
 
     name: str
@@ -45,6 +48,7 @@ class FinetunedRun:
     test_cases: tuple[str, ...]
     train_voxel_sha256: tuple[str, ...]
     task: str = "segmentation"
+    initial_weights: Seen | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -118,6 +122,7 @@ def _run(folder: Path, fingerprint: str, facts: dict[str, Any]) -> FinetunedRun:
         test_cases=tuple(facts["test_cases"]),
         train_voxel_sha256=tuple(facts.get("train_voxel_sha256", ())),
         task=facts["task"],
+        initial_weights=seen_in(facts["initial_weights"]) if facts.get("initial_weights") else None,
     )
 
 

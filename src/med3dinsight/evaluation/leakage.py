@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..encoders.file_kinds import SUFFIXES
+from ..encoders.seen import facts_of, seen_in
 from ..errors import LeakageError
 from ..records import Case
 from ..workspace import Workspace
@@ -13,8 +15,10 @@ from ..workspace.files import read_json
 from .finetuned import FinetunedRun
 
 #: What could be checked, for the scores.
-CHECKED = "training and pre-training, by subject and by voxels"
-UNKNOWN_WEIGHTS = "training only: nothing is known about what the initial weights have seen"
+CHECKED = "training and in pre-training, by subject and by voxels"
+UNKNOWN_WEIGHTS = (
+    "training, and in pre-training as far as that is told: nothing tells all whom the initial weights have seen"
+)
 
 
 def refuse_leakage(run: FinetunedRun, cases: Mapping[str, Case], workspace: Workspace) -> str:
@@ -23,7 +27,7 @@ def refuse_leakage(run: FinetunedRun, cases: Mapping[str, Case], workspace: Work
     Args:
         run: The run.
         cases: All prepared cases by id.
-        workspace: Where pre-training runs leave ``encoder.json`` with the subjects and voxel hashes they saw.
+        workspace: Where pre-training runs leave the subjects and voxel hashes they saw; so do files of weights.
 
     Returns:
         What was checked, in words.
@@ -38,11 +42,12 @@ def refuse_leakage(run: FinetunedRun, cases: Mapping[str, Case], workspace: Work
     _refuse(run, people, test, learned, voxels, "training")
     if run.init == "scratch":
         return CHECKED
-    facts = _pretraining_facts(run.init, workspace)
-    if facts is None:
-        return UNKNOWN_WEIGHTS
-    _refuse(run, people, test, facts["subjects"], facts["voxel_sha256"], f"pre-training ({run.init})")
-    return CHECKED
+    now = seen_in(_pretraining_facts(run.init, workspace))
+    # The file may be another one by now, or gone: what it told when the run started from it holds too.
+    told = [now] if run.initial_weights is None else [run.initial_weights, now]
+    for seen in told:
+        _refuse(run, people, test, seen.subjects, seen.voxel_sha256, f"pre-training ({run.init})")
+    return CHECKED if told[0].known else UNKNOWN_WEIGHTS
 
 
 def _refuse(
@@ -60,7 +65,7 @@ def _refuse(
 
 
 def _pretraining_facts(init: str, workspace: Workspace) -> dict[str, Any] | None:
-    for folder in (workspace.pretraining / init, Path(init).parent):
-        if (folder / "encoder.json").exists():
-            return read_json(folder / "encoder.json")
-    return None
+    if init.endswith(SUFFIXES):
+        return facts_of(Path(init))
+    facts = workspace.pretraining / init / "encoder.json"
+    return read_json(facts) if facts.exists() else None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..encoders.seen import UNKNOWN, seen_in, warn_where_unknown
 from ..errors import ConfigError, LeakageError, suggest
 from ..readouts.gallery import Gallery, answer, build_gallery
 from ..types import Progress, silent
@@ -118,6 +119,8 @@ def _unseen_people(config: LocalizeConfig, workspace: Workspace, runs: list[str]
         )
     if not people:
         raise ConfigError("every person was seen in pre-training", "pre-train with pretrain.held_out = [...]")
+    for run, row in facts.items():
+        warn_where_unknown(seen_in(row), f"that {run} started from")
     for case in cases:
         for run, row in facts.items():
             if case.subject in people and (case.subject in row["subjects"] or case.voxel_sha256 in row["voxel_sha256"]):
@@ -141,6 +144,8 @@ def _score_runs(
         )
         match = config.match if facts["match"] == "both" else facts["match"]
         results[run] = {"seed": facts["seed"], **score_model(model.to(device).eval(), gallery, match, device)}
+        if not seen_in(facts).known:
+            results[run]["seen"] = UNKNOWN
         progress(number, len(runs), run)
     return results
 
@@ -171,6 +176,8 @@ def _arm_row(runs: list[Scores], controls: list[Scores], people: list[str]) -> S
     row["shuffled_captions"] = _mean([run["volume"] for run in controls]) if controls else None
     for part in ("blind_guess", "image_only", "text_only"):
         row[part] = _mean([run[part] for run in runs])
+    if any("seen" in run for run in runs):
+        row["seen"] = UNKNOWN
     row["seeds"] = [run["seed"] for run in runs]
     row["by_seed"] = {part: [run[part] for run in runs] for part in ("volume", "wrong_volume")}
     row["control_seeds"] = [run["seed"] for run in controls]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..encoders.seen import UNKNOWN, seen_in, warn_where_unknown
 from ..errors import ConfigError, InputError, LeakageError
 from ..records import Case
 from ..types import Progress, silent
@@ -93,6 +94,7 @@ def _choose_cases(config: ProbeConfig, workspace: Workspace, runs: tuple[str, ..
         raise LeakageError(f"the voxels of test case {copy.id} also train the probe", "leave one of the copies out")
     for run in runs:
         facts = read_json(workspace.pretraining / run / "encoder.json")
+        warn_where_unknown(seen_in(facts), f"that {run} started from")
         for case in test:
             if case.subject in facts["subjects"] or case.voxel_sha256 in facts["voxel_sha256"]:
                 raise LeakageError(f"{case.id} was seen in pre-training run {run}", "test on others")
@@ -135,6 +137,8 @@ def _probe_all(
         size = int(facts[run]["image_size"])
         encoder = create_encoder(facts[run]["encoder"], image_size=size, pretrained=weights)
         arms[run] = _probe_one(config, workspace, encoder, size, train, test)
+        if not seen_in(facts[run]).known:
+            arms[run]["seen"] = UNKNOWN
         progress(done := done + 1, total, run)
     return arms
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..encoders.published_weights import PUBLISHED, fetch_published
 from ..encoders.registry import check_name, create_encoder
+from ..encoders.seen import facts_of, seen_in
 from ..errors import ConfigError, suggest
 from ..types import Progress, silent
-from ..workspace.files import read_json, write_bytes, write_json
+from ..workspace.files import write_bytes, write_json
 
 if TYPE_CHECKING:
     from ..encoders.load_report import LoadReport
 
 #: Network classes that nnssl's files name, and which encoder that is.
 NNSSL_CLASSES = {"ResEncL": "resenc_l", "PrimusM": "primus_m"}
-#: Facts about a pre-training run that stay true of its weights wherever they go: they keep test subjects out.
-_KEPT = ("subjects", "voxel_sha256", "captioner", "towers", "match", "shuffled_pairs", "seed")
+#: Facts about a pre-training run that stay true of its weights wherever they go, beside whom they have seen.
+_KEPT = ("run", "fingerprint", "method", "captioner", "towers", "match", "shuffled_pairs", "seed")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def import_weights(
         source: A file, or a name of :data:`med3dinsight.encoders.published_weights.PUBLISHED`.
         encoder: Name of the encoder; left out where the source tells.
         image_size: Edge of the cubes the encoder is meant for; position tables are interpolated to it. By default
-            that of ``encoder.json`` beside the file, else 128.
+            the one that a file of our own tells, else 128.
         minimum_share: Share of the encoder that must be found, 0..1; by default that of the loader.
         output: Folder for ``encoder.safetensors`` and ``encoder.json``; by default ``imported/NAME``.
         progress: Told about what is downloaded.
@@ -70,8 +70,9 @@ def import_weights(
     if published is None and not Path(source).exists() and not Path(source).suffix:
         raise ConfigError(f"no file and no published weights called {source}", suggest(source, PUBLISHED))
     path = fetch_published(source, progress) if published else Path(source)
-    facts = _facts_beside(path)
-    name = encoder or (published.encoder if published else None) or facts.get("encoder") or _nnssl_encoder(path)
+    facts = facts_of(path) or {}
+    told = facts.get("encoder") or facts.get("network")
+    name = encoder or (published.encoder if published else None) or told or _nnssl_encoder(path)
     if name is None:
         raise ConfigError(f"{source} does not say which encoder it is of", "add --encoder NAME; see `encoders`")
     check_name(name)
@@ -85,16 +86,11 @@ def import_weights(
     if published:
         origin |= {"licence": published.licence, "source": published.source}
     kept = {key: facts[key] for key in _KEPT if key in facts}
-    write_bytes(folder / "encoder.safetensors", weights_bytes(module))
-    write_json(folder / "encoder.json", {"encoder": name, "image_size": size, **origin, **kept})
+    facts = {"encoder": name, "image_size": size, **origin, **kept, **seen_in(facts or None).as_json()}
+    write_bytes(folder / "encoder.safetensors", weights_bytes(module, facts))
+    write_json(folder / "encoder.json", facts)
     write_json(folder / "loading.json", report.as_json())
     return Imported(name, folder / "encoder.safetensors", report)
-
-
-def _facts_beside(path: Path) -> Mapping[str, Any]:
-    """``encoder.json`` beside a file of our own pre-training."""
-    facts = path.with_name("encoder.json")
-    return read_json(facts) if path.name == "encoder.safetensors" and facts.exists() else {}
 
 
 def _nnssl_encoder(path: Path) -> str | None:

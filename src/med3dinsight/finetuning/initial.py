@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoders.file_kinds import SUFFIXES
 from ..encoders.published_weights import PUBLISHED, fetch_published
+from ..encoders.seen import Seen, facts_of, seen_in
 from ..errors import ConfigError
 from ..workspace import Workspace
 from ..workspace.files import read_json, write_json
@@ -31,13 +32,18 @@ class Init:
         network: Name of the network.
         weights: Encoder weights, or None from scratch.
         identity: Changes with the weights.
-        facts: ``encoder.json`` of the pre-training run, or None where nothing is known about it.
+        facts: Those of the pre-training run, or None where the weights tell nothing or there are none.
     """
 
     network: str
     weights: Path | None
     identity: str
     facts: dict[str, Any] | None
+
+    @property
+    def seen(self) -> Seen:
+        """Whom the weights have seen; from scratch nobody."""
+        return Seen() if self.weights is None else seen_in(self.facts)
 
 
 def find_init(config: FinetuneConfig, workspace: Workspace) -> Init:
@@ -66,14 +72,11 @@ def find_init(config: FinetuneConfig, workspace: Workspace) -> Init:
 def _from_file(config: FinetuneConfig, path: Path) -> Init:
     if not path.exists():
         raise ConfigError(f"no such weights: {path}", KINDS)
-    beside = path.with_name("encoder.json")
-    facts = read_json(beside) if beside.exists() else {}
-    network = config.network or facts.get("encoder")
+    facts = facts_of(path) or {}
+    network = config.network or facts.get("encoder") or facts.get("network")
     if network is None:
         raise ConfigError("weights from a file need a network", "add --set finetune.network=NAME")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    # Weights of others do not tell whom they have seen.
-    return Init(network, path, digest, facts if "subjects" in facts else None)
+    return Init(network, path, hashlib.sha256(path.read_bytes()).hexdigest(), facts or None)
 
 
 def build_network(config: FinetuneConfig, init: Init, num_classes: int, folder: Path) -> nn.Module:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..config import suggest
 from ..datasets.splits import fold_subjects, split_alike, split_subjects
+from ..encoders.seen import Seen
 from ..errors import ConfigError, LeakageError
 from ..records import Case
 from ..volumes.labels import annotated_classes
@@ -148,19 +149,19 @@ def _refuse_overlap(first: list[Case], second: list[Case]) -> None:
                 )
 
 
-def refuse_seen(facts: dict[str, Any], test: Iterable[Case], name: str) -> None:
-    """Refuses to test on people whom pre-training has seen.
+def refuse_seen(seen: Seen, test: Iterable[Case], name: str) -> None:
+    """Refuses to test on people whom the initial weights have seen.
 
     Args:
-        facts: The pre-training run's ``encoder.json``.
+        seen: Whom they have seen, as far as that is known.
         test: Test cases.
-        name: Name of the pre-training run, for the message.
+        name: Name of the pre-training run or of the file, for the message.
 
     Raises:
         LeakageError: A test subject or the voxels of a test case were seen.
     """
     for case in test:
-        if case.subject in facts["subjects"] or case.voxel_sha256 in facts["voxel_sha256"]:
+        if case.subject in seen.subjects or case.voxel_sha256 in seen.voxel_sha256:
             raise LeakageError(
                 f"test case {case.id} (subject {case.subject}) was seen in pre-training run {name}",
                 f"pre-train again with pretrain.held_out = [{case.subject!r}], or test on others",

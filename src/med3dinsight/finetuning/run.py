@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..encoders.seen import Seen, warn_where_unknown
 from ..networks.registry import check_name
 from ..types import Progress, silent
 from ..workspace import Workspace
@@ -78,8 +79,8 @@ def run(config: FinetuneConfig, workspace: Workspace, *, progress: Progress = si
     if (record := completed(folder, identity)) is not None:
         return FinetuneResult(**{**record.result, "model": str(folder), "done_before": True})
     people = choose_people(config, cases, table)
-    if init.facts is not None:
-        refuse_seen(init.facts, people.test, config.init)
+    refuse_seen(init.seen, people.test, config.init)
+    warn_where_unknown(init.seen, config.init)
     started = time.time()
     with workspace.lock(f"finetuning-{config.run_name}"):
         (folder / RECORD).unlink(missing_ok=True)
@@ -115,7 +116,7 @@ def _train(
     network = build_network(config, init, task.num_classes, folder)
     total = config.steps + len(people.test)
     train(network, task, config, folder, identity, device, lambda done, _, note="": progress(done, total, note))
-    write_model(folder, network, _facts(config, prepare, init, people, table))
+    write_model(folder, network, _facts(config, prepare, init, people, table), _seen(init, people))
     test = task.predict(network, lambda done: progress(config.steps + done, total, "predicting"))
     validation = task.validate(network)
     return None if validation is None else dict(validation), None if test is None else dict(test)
@@ -150,6 +151,7 @@ def _facts(
         "arm": config.arm_name,
         "seed": config.seed,
         "init": config.init,
+        "initial_weights": None if init.weights is None else init.seen.as_json(),
         "patch_size": config.patch_size,
         "overlap": config.overlap,
         "volume_input": config.volume_input,
@@ -160,3 +162,11 @@ def _facts(
         "train_voxel_sha256": [case.voxel_sha256 for case in people.train],
         "prepare": prepare,
     }
+
+
+def _seen(init: Init, people: People) -> Seen:
+    """Whom the model has seen: its training and validation people, and those of its initial weights."""
+    learned = [*people.train, *people.validation]
+    subjects = {case.subject for case in learned} | init.seen.subjects
+    hashes = {case.voxel_sha256 for case in learned} | init.seen.voxel_sha256
+    return Seen(frozenset(subjects), frozenset(hashes), init.seen.known)

@@ -74,7 +74,9 @@ def kept_of(objective: Objective) -> nn.Module:
     return model if isinstance(model, AlignedEncoder) else objective.encoder
 
 
-def save_run(folder: Path, config: PretrainConfig, built: Built, image_size: int, sighted: Sighted) -> None:
+def save_run(
+    folder: Path, config: PretrainConfig, built: Built, image_size: int, sighted: Sighted, identity: str
+) -> None:
     """Writes the weights of encoder and PSAT, averaged both where that was asked for, and ``encoder.json``."""
     method = find_method(config.method)
     matched = method.features
@@ -92,8 +94,9 @@ def save_run(folder: Path, config: PretrainConfig, built: Built, image_size: int
         "no_text": config.no_text,
         "shuffled_pairs": config.shuffled_pairs,
         "seed": config.seed,
-        "subjects": sighted.subjects,
-        "voxel_sha256": sighted.voxel_sha256,
+        "run": config.run,
+        "fingerprint": identity,
+        **sighted.seen.as_json(),
     }
     kept = built.encoder if built.objective is None else kept_of(built.objective)
     if built.average is not None:
@@ -101,5 +104,6 @@ def save_run(folder: Path, config: PretrainConfig, built: Built, image_size: int
     if isinstance(kept, AlignedEncoder):
         save_aligned(folder, kept, {**facts, "encoder": config.encoder})
         return
-    write_bytes(folder / "encoder.safetensors", weights_bytes(kept))
-    write_json(folder / "encoder.json", {"encoder": config.encoder, "image_size": image_size, "psat": None, **facts})
+    facts = {"encoder": config.encoder, "image_size": image_size, "psat": None, **facts}
+    write_bytes(folder / "encoder.safetensors", weights_bytes(kept, facts))
+    write_json(folder / "encoder.json", facts)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..encoders.seen import Seen, facts_of, seen_in
 from ..errors import ConfigError, LeakageError
 from ..records import Case
-from ..workspace.files import read_json
 
 
 def training_cases(cases: Mapping[str, Case], held_out: Iterable[str]) -> list[Case]:
@@ -42,19 +42,6 @@ def training_cases(cases: Mapping[str, Case], held_out: Iterable[str]) -> list[C
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Whom the initial weights of a run have seen.
-
-    Attributes:
-        subjects: Their names.
-        voxel_sha256: Hashes of their prepared voxels.
-    """
-
-    subjects: frozenset[str] = frozenset()
-    voxel_sha256: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
 class Sighted:
     """Whom an encoder has seen when a run ends: its own cases, and those of its initial weights."""
 
@@ -62,23 +49,16 @@ class Sighted:
     before: Seen
 
     @property
-    def subjects(self) -> list[str]:
-        """Names, sorted."""
-        return sorted({case.subject for case in self.cases} | self.before.subjects)
-
-    @property
-    def voxel_sha256(self) -> list[str]:
-        """Hashes of prepared voxels, sorted."""
-        return sorted({case.voxel_sha256 for case in self.cases} | self.before.voxel_sha256)
+    def seen(self) -> Seen:
+        """Both together; not known where that of the initial weights is not."""
+        subjects = {case.subject for case in self.cases} | self.before.subjects
+        hashes = {case.voxel_sha256 for case in self.cases} | self.before.voxel_sha256
+        return Seen(frozenset(subjects), frozenset(hashes), self.before.known)
 
 
 def seen_by(weights: str | None) -> Seen:
-    """Returns whom weights have seen, where ``encoder.json`` lies beside them; nobody is known otherwise."""
-    facts = Path(weights).with_name("encoder.json") if weights else None
-    if facts is None or not facts.exists():
-        return Seen()
-    told = read_json(facts)
-    return Seen(frozenset(told.get("subjects", ())), frozenset(told.get("voxel_sha256", ())))
+    """Returns whom initial weights have seen, a file or a name of published ones; random ones have seen nobody."""
+    return seen_in(facts_of(Path(weights))) if weights else Seen()
 
 
 def refuse_seen(cases: Iterable[Case], held_out: Iterable[str], seen: Seen, weights: str | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..encoders.registry import check_name
+from ..encoders.seen import warn_where_unknown
 from ..towers.registry import check_name as check_towers
 from ..types import Progress, silent
 from ..workspace import Workspace
@@ -88,6 +89,7 @@ def run(
     cases = training_cases(store.cases, config.held_out)
     seen = seen_by(config.init)
     refuse_seen(store.cases.values(), config.held_out, seen, config.init)
+    warn_where_unknown(seen, str(config.init))
     if held_out_of_features is not None:
         refuse_fitted(config.held_out, held_out_of_features)
     with workspace.lock(f"pretraining-{config.run}"):
@@ -160,7 +162,7 @@ def _train(
         built.to(device)
         watch = watcher(config, workspace, pool.crop_size, device)
         trained = train(built.objective, built.average, pool, config, folder, identity, device, watch, progress)
-    save_run(folder, config, built, pool.crop_size, sighted)
+    save_run(folder, config, built, pool.crop_size, sighted, identity)
     return PretrainResult(
         run=config.run,
         encoder=config.encoder,

@@ -12,6 +12,7 @@ from .comparisons import ArmVerdict, comparison_table, difference_charts, verdic
 from .finetuned_runs import loss_chart, runs_table
 from .inputs import Run
 from .tables import Table
+from .wording import listed
 
 
 @dataclass(frozen=True)
@@ -97,5 +98,9 @@ def _comparability(scores: Mapping[str, Any]) -> Iterable[str]:
         against = f" with {item['against']}" if item.get("against") else ""
         metric = f" in {metric_name(item['metric'])}" if item.get("metric") else ""
         yield f"{item['arm']} could not be compared{against}{metric}: {item['reason']}."
-    if checks := set(scores.get("leakage_checks", {}).values()):
-        yield "Checked that no test subject was seen in " + "; ".join(sorted(checks)) + "."
+    checks: dict[str, list[str]] = {}
+    for run, check in scores.get("leakage_checks", {}).items():
+        checks.setdefault(check, []).append(run)
+    for check, runs in sorted(checks.items()):
+        of = f" of {listed(runs)}" if len(checks) > 1 else ""
+        yield f"Checked that no test subject{of} was seen in {check}."

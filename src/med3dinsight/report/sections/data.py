@@ -41,12 +41,29 @@ def data_section(inputs: Inputs) -> DataSection:
     mixed = seen_test_subjects(inputs)
     left_out = [item for record in inputs.of_stage("prepare").values() for item in record.result.get("left_out", ())]
     return DataSection(
-        separation=f"Careful: {listed(mixed)} was used both for training and for test."
-        if mixed
-        else "Splits go by subject: nobody who is tested was seen in any training.",
+        separation=_separation(mixed, runs_of_unknown_origin(inputs)),
         rows=tuple(_row(case, uses.get(case.subject, (UNUSED,))) for case in inputs.cases),
         left_out=tuple((str(item["file"]).rsplit("/", 1)[-1], str(item["reason"])) for item in left_out),
     )
+
+
+def _separation(mixed: list[str], unknown: list[str]) -> str:
+    if mixed:
+        return f"Careful: {listed(mixed)} was used both for training and for test."
+    apart = "Splits go by subject: nobody who is tested was seen in any training"
+    if not unknown:
+        return f"{apart}."
+    return (
+        f"{apart} here. {listed(unknown)} started from weights of which nothing tells whom they had seen before: the "
+        "people who are tested may be among them."
+    )
+
+
+def runs_of_unknown_origin(inputs: Inputs) -> list[str]:
+    """Returns the runs whose initial weights do not tell whom they had seen."""
+    found = [run.name for run in inputs.pretraining if run.facts.get("seen") == "unknown"]
+    told = [(run.name, run.facts.get("initial_weights") or {}) for run in inputs.fine_tuned]
+    return [*found, *(name for name, weights in told if weights.get("seen") == "unknown")]
 
 
 def uses_of_subjects(inputs: Inputs) -> dict[str, tuple[str, ...]]:
@@ -61,6 +78,7 @@ def uses_of_subjects(inputs: Inputs) -> dict[str, tuple[str, ...]]:
     for run in inputs.pretraining:
         add(run.facts["subjects"], PRETRAINED)
     for run in inputs.fine_tuned:
+        add((run.facts.get("initial_weights") or {}).get("subjects", []), PRETRAINED)
         add(run.facts["train"], TRAINED)
         add(run.facts["validation"], VALIDATED)
     return {subject: tuple(uses) for subject, uses in found.items()}
@@ -80,6 +98,8 @@ def seen_test_subjects(inputs: Inputs) -> list[str]:
     """Returns the test subjects that some training has seen: pre-training, fine-tuning, or fitting the projections."""
     learned = {subject for run in inputs.pretraining for subject in run.facts["subjects"]}
     learned |= {subject for run in inputs.fine_tuned for side in ("train", "validation") for subject in run.facts[side]}
+    for run in inputs.fine_tuned:
+        learned |= set((run.facts.get("initial_weights") or {}).get("subjects", ()))
     for record in inputs.of_stage("embed").values():
         learned |= {case.subject for case in inputs.cases} - set(record.config.get("held_out", ()))
     return sorted(learned & set(test_subjects(inputs)))

@@ -11,7 +11,7 @@ from ..config import ReportConfig
 from ..inputs import Inputs, Run
 from ..wording import count, interval, listed, number, percent, signed
 from .captions import captioner_in_words
-from .data import people_of, seen_test_subjects, test_subjects
+from .data import people_of, runs_of_unknown_origin, seen_test_subjects, test_subjects
 from .localization import control_lacks_pictures
 from .segmentation import mean_of_classes
 
@@ -71,7 +71,7 @@ def _lead(inputs: Inputs) -> str:
     if trained := [run for run in inputs.pretraining if run.record.result["steps"]]:
         text += f" {_pretraining_in_words(trained)}"
     tested = test_subjects(inputs)
-    if tested and inputs.pretraining and not seen_test_subjects(inputs):
+    if tested and inputs.pretraining and not (seen_test_subjects(inputs) or runs_of_unknown_origin(inputs)):
         text += f" Nothing of {listed(tested)} entered any training; that is whom the results are about."
     return text
 

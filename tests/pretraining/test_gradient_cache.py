@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,9 +9,13 @@ import torch
 from learned_workspace import Toy, pretrain_config
 from torch import nn
 
+from med3dinsight.encoders.conv_tiny import ConvTiny
+from med3dinsight.encoders.encoder import EncoderOutput
 from med3dinsight.errors import ConfigError
 from med3dinsight.pretraining.building import build_objective
+from med3dinsight.pretraining.forecast import forecast
 from med3dinsight.pretraining.gradient_cache import backward
+from med3dinsight.pretraining.methods import find_method
 from med3dinsight.pretraining.resolving import resolve
 from med3dinsight.pretraining.targets import load_pool
 from med3dinsight.workspace.voxel_store import VoxelStore
@@ -63,20 +68,63 @@ def test_what_is_dropped_inside_the_networks_is_the_same_in_both_passes_of_a_chu
     assert not all(torch.allclose(value, quiet[name]) for name, value in again[0].items())
 
 
+class Normalised(ConvTiny):
+    """Scales its tokens by their mean, normalised over the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.extra, self.unused = nn.BatchNorm1d(self.embed_dim), nn.BatchNorm3d(4)
+
+    def forward(self, volume: torch.Tensor) -> EncoderOutput:
+        encoded = super().forward(volume)
+        return replace(encoded, tokens=encoded.tokens * self.extra(encoded.tokens.mean(1))[:, None])
+
+
+def step_of(toy: Toy, chunk: int | None, encoder: nn.Module, method: str = "insight", **changes: Any) -> None:
+    """One step's gradient; the head of gtgm gets a batch norm."""
+    config = resolve(pretrain_config(method=method, **{"batch_volumes": 4, **changes}))
+    pool = load_pool(config, toy.workspace, VoxelStore(toy.workspace.prepared), find_method(method).features)
+    objective = build_objective(config, pool, encoder).objective
+    assert isinstance(objective, nn.Module)
+    if method == "gtgm":
+        objective.project = nn.Sequential(objective.project, nn.BatchNorm1d(8))
+    backward(objective, objective.draw(pool, 0), chunk, 5, contextlib.nullcontext)
+
+
 def test_chunks_are_refused_where_layers_normalise_over_the_batch(toy: Toy) -> None:
-    from med3dinsight.encoders.conv_tiny import ConvTiny
+    toy.ready("anna", "bert")
+    for encoder, method, name in (
+        (Normalised(), "insight", "model.encoder.extra"),
+        (ConvTiny(), "gtgm", "project.1"),
+    ):
+        step_of(toy, None, encoder, method)
+        with pytest.raises(ConfigError, match=f"micro_batch = 2: {name} normalises over the batch") as caught:
+            step_of(toy, 2, encoder, method)
+        assert "leave pretrain.micro_batch out" in caught.value.hint
+        assert not any(layer._forward_pre_hooks for layer in encoder.modules())
 
-    class Normalised(ConvTiny):
-        def __init__(self) -> None:
-            super().__init__()
-            self.extra = nn.BatchNorm3d(16)
 
+def test_layers_that_take_no_statistics_of_the_batch_may_see_chunks(toy: Toy) -> None:
+    """Those that do not learn any more, those that only the loss uses, and those that nobody uses."""
+    toy.ready("anna", "bert")
+    frozen = Normalised()
+    frozen.extra.train = lambda mode=True: frozen.extra  # type: ignore[method-assign]
+    frozen.extra.training = False
+    step_of(toy, 2, frozen)
+    step_of(toy, 2, ConvTiny(), "simclr")
+
+
+def test_one_value_alone_is_not_normalised(toy: Toy) -> None:
+    toy.ready("anna", "bert")
+    with pytest.raises(ConfigError, match="extra normalises over the batch, and there is one value") as caught:
+        step_of(toy, None, Normalised(), batch_volumes=1)
+    assert "raise pretrain.batch_volumes" in caught.value.hint
+
+
+def test_a_forecast_refuses_as_the_run_does(toy: Toy) -> None:
     work = toy.ready("anna", "bert")
-    config = resolve(pretrain_config(batch_volumes=4, micro_batch=2))
-    pool = load_pool(config, work, VoxelStore(work.prepared), True)
     with pytest.raises(ConfigError, match="normalises over the batch"):
-        build_objective(config, pool, Normalised())
-    assert build_objective(config.model_copy(update={"micro_batch": 4}), pool, Normalised()).objective is not None
+        forecast(pretrain_config(encoder="i3resnet_tiny", batch_volumes=4, micro_batch=2), work)
 
 
 @pytest.mark.slow

@@ -16,7 +16,6 @@ from ..training.averaging import WeightAverage
 from ..training.seeding import seed_weights
 from ..workspace.files import write_bytes, write_json
 from .config import PretrainConfig
-from .gradient_cache import refuse_batch_statistics
 from .methods import find_method
 from .people import Sighted
 from .pool import Pool
@@ -62,7 +61,6 @@ def build_objective(config: PretrainConfig, pool: Pool, encoder: nn.Module | Non
         encoder = create_encoder(config.encoder, image_size=pool.crop_size, pretrained=config.init)
     if method.build is None:
         return Built(encoder, None, None, own)
-    refuse_batch_statistics(encoder, config.micro_batch, config.batch_volumes, config.encoder)
     objective = method.build(config, encoder, pool)
     average = WeightAverage(kept_of(objective), config.ema_decay) if config.ema_decay else None
     return Built(encoder, objective, average, own)

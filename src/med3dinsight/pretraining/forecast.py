@@ -35,6 +35,7 @@ def forecast(config: PretrainConfig, workspace: Workspace) -> dict[str, Any]:
     from ..training.memory import forecast_peak
     from ..training.precision import choose_device, limit_threads
     from .building import build_objective
+    from .gradient_cache import batch_statistics_refused
     from .loop import make_optimizer, precision_of
     from .people import training_cases
     from .targets import load_pool
@@ -60,7 +61,8 @@ def forecast(config: PretrainConfig, workspace: Workspace) -> dict[str, Any]:
         for number in range(2):
             inputs = {name: value[:chunk].clone() for name, value in built.objective.draw(pool, number).items()}
             optimizer.zero_grad()
-            with precision_of(config, built.objective, pool, device)():
+            cut = chunk if chunk < config.batch_volumes else None
+            with precision_of(config, built.objective, pool, device)(), batch_statistics_refused(built.objective, cut):
                 represented = built.objective.represent(inputs)
             # The loss itself looks at values; what it holds is added below.
             torch.stack([value.float().square().mean() for value in represented.values()]).sum().backward()

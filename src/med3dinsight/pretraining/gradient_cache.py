@@ -16,11 +16,12 @@ seeded by (seed, step, chunk), so that both passes of a chunk, and a resumed run
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import ConfigError
 from .objective import Inputs, Objective, Represented, Terms
@@ -47,15 +48,19 @@ def backward(
 
     Returns:
         The representations, detached where they were cached, and the loss.
+
+    Raises:
+        ConfigError: See :func:`batch_statistics_refused`.
     """
     size = len(next(iter(inputs.values())))
     if chunk is None or chunk >= size:
-        represented = _represent(objective, inputs, seed, 0, precision)
+        with batch_statistics_refused(objective, None):
+            represented = _represent(objective, inputs, seed, 0, precision)
         terms = objective.loss(represented, inputs)
         terms.total.backward()
         return {name: value.detach() for name, value in represented.items()}, terms
     parts = [{name: value[start : start + chunk] for name, value in inputs.items()} for start in range(0, size, chunk)]
-    with torch.no_grad():
+    with torch.no_grad(), batch_statistics_refused(objective, chunk):
         pieces = [_represent(objective, part, seed, number, precision) for number, part in enumerate(parts)]
     cache = {name: torch.cat([piece[name] for piece in pieces]).requires_grad_() for name in pieces[0]}
     terms = objective.loss(cache, inputs)
@@ -86,16 +91,44 @@ def _represent(
     return {name: value.float() for name, value in represented.items()}
 
 
-def refuse_batch_statistics(encoder: nn.Module, chunk: int | None, size: int, name: str) -> None:
-    """Refuses chunks for an encoder whose layers normalise over the batch: its gradient would be another one.
+@contextmanager
+def batch_statistics_refused(objective: Objective, chunk: int | None) -> Iterator[None]:
+    """Refuses layers that normalise over the batch where volumes are represented, be they the encoder's or a head's.
+
+    In chunks their gradient would be another one. Layers that only the loss uses see the whole batch, and may do so.
+
+    Args:
+        objective: The method.
+        chunk: Volumes encoded at a time; None for the whole batch, where only a batch norm of one value is refused.
 
     Raises:
-        ConfigError: The encoder has batch norm and the batch would be cut.
+        ConfigError: Such a layer is used.
     """
-    if chunk is None or chunk >= size:
-        return
-    if any(isinstance(layer, _BATCH_STATISTICS) for layer in encoder.modules()):
-        raise ConfigError(
-            f"pretrain.micro_batch = {chunk}: {name} normalises over the batch, so that chunks change its gradient",
-            "leave pretrain.micro_batch out and lower pretrain.batch_volumes, or take an encoder without batch norm",
-        )
+    assert isinstance(objective, nn.Module)
+    handles = []
+    for name, layer in objective.named_modules():
+        if isinstance(layer, _BATCH_STATISTICS):
+            handles.append(layer.register_forward_pre_hook(_refusal(name, chunk)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _refusal(name: str, chunk: int | None) -> Callable[[nn.Module, Any], None]:
+    def refuse(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        if not layer.training and layer.running_mean is not None:
+            return
+        if chunk is not None:
+            raise ConfigError(
+                f"pretrain.micro_batch = {chunk}: {name} normalises over the batch, so that chunks change its gradient",
+                "leave pretrain.micro_batch out and lower pretrain.batch_volumes, or take parts without batch norm",
+            )
+        if arguments[0].numel() == arguments[0].shape[1]:
+            raise ConfigError(
+                f"{name} normalises over the batch, and there is one value to normalise",
+                "raise pretrain.batch_volumes, take larger crops, or an encoder without batch norm",
+            )
+
+    return refuse

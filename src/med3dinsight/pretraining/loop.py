@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..readouts.online import has_collapsed
 from ..training.averaging import WeightAverage
 from ..training.checkpoint import load_checkpoint, save_checkpoint
 from ..training.divergence import refuse_divergence
@@ -23,6 +22,7 @@ from ..training.schedule import warmup_cosine
 from ..training.seeding import step_seed
 from ..types import Progress
 from .building import kept_of
+from .collapse import listening, tell_spread
 from .config import PretrainConfig
 from .gradient_cache import backward
 from .objective import Inputs, Objective, Represented, Terms
@@ -43,7 +43,7 @@ class Trained:
     Attributes:
         final_loss: Mean loss of the last logged steps.
         pairs_per_second: (volume, slice) pairs a second of this process's steps; 0 when none was left to do.
-        collapsed: Whether the last logged embedding had collapsed.
+        collapsed: Whether the last logged embedding had collapsed; no where the run ended with its warm-up.
     """
 
     final_loss: float
@@ -101,9 +101,10 @@ def train(
         inputs = {name: value.to(device) for name, value in objective.draw(pool, step).items()}
         optimizer.zero_grad()
         seed = step_seed(config.seed, step)
-        represented, terms = backward(
-            objective, inputs, config.micro_batch, seed, precision_of(config, objective, pool, device)
-        )
+        with listening(objective.encoder) as heard:
+            represented, terms = backward(
+                objective, inputs, config.micro_batch, seed, precision_of(config, objective, pool, device)
+            )
         norm = torch.nn.utils.clip_grad_norm_(learning, config.gradient_clip)
         refuse_divergence(terms.total, norm, step, folder)
         optimizer.step()
@@ -115,6 +116,7 @@ def train(
             rate, seconds = optimizer.param_groups[0]["lr"], round(time.perf_counter() - started, 3)
             row = {"gradient_norm": float(norm), "learning_rate": rate, "seconds": seconds}
             told = _told(objective, represented, inputs, terms)
+            told |= tell_spread(heard, represented, told, warm=done > config.warmup_steps)
             note = "; the embedding has COLLAPSED" if told.get("collapsed") else ""
             log.write(step=done, loss=loss, **row, **told)
         if watch is not None and (done % config.readout_every == 0 or done == config.steps):
@@ -142,12 +144,7 @@ def _told(objective: Objective, represented: Represented, inputs: Inputs, terms:
     told: dict[str, Any] = {f"loss_{name}": value.item() for name, value in terms.parts.items()}
     if terms.floor:
         told["loss_above_floor"] = terms.total.item() - terms.floor
-    told |= objective.read_out(represented, inputs)
-    if "spread" in told:
-        vectors = [value.flatten(0, -2) for value in represented.values() if value.ndim > 1]
-        rows, width = min(map(len, vectors)), min(value.shape[-1] for value in vectors)
-        told["collapsed"] = has_collapsed(told["spread"], rows, width)
-    return told
+    return told | objective.read_out(represented, inputs)
 
 
 def _sum_up(path: Path, rate: float) -> Trained:

@@ -70,7 +70,11 @@ class Objective(Protocol):
         ...
 
     def read_out(self, represented: Represented, inputs: Inputs) -> dict[str, float]:
-        """Returns what is cheap to tell of a step, for the log; ``spread`` is the embedding's rank."""
+        """Returns what is cheap to tell of a step, for the log.
+
+        ``spread`` is the rank of the embedding that the method compares, if it compares any; the loop itself looks at
+        that of the encoder's mean tokens.
+        """
         ...
 
     def after_step(self, step: int) -> None:

@@ -108,6 +108,7 @@ TRAINING: dict[str, Measure] = {
     ),
     "teacher_entropy_of_mean": Measure("entropy of their mean, in nats", _plain, _always("collapse 0")),
     "spread": Measure("effective number of directions of the embedding", _plain, _always("collapse 1")),
+    "encoder_spread": Measure("the same of the encoder's mean tokens", _plain, _always("collapse 1")),
 }
 
 #: What is read out on people who are held out.

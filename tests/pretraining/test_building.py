@@ -14,8 +14,8 @@ from med3dinsight.alignment.aligned_encoder import load_aligned
 from med3dinsight.encoders import create_encoder
 from med3dinsight.encoders.conv_tiny import ConvTiny
 from med3dinsight.encoders.seen import UnknownPeopleWarning, facts_of
-from med3dinsight.encoders.weights import load_weights
-from med3dinsight.errors import ConfigError, LeakageError
+from med3dinsight.encoders.weights import load_weights, weights_bytes
+from med3dinsight.errors import ConfigError, InputError, LeakageError
 from med3dinsight.pretraining.run import run
 from med3dinsight.training.seeding import seed_weights
 from med3dinsight.workspace import Workspace
@@ -121,6 +121,49 @@ def test_a_module_of_your_own_is_pretrained_and_loaded_again(work: Workspace) ->
         load_aligned(work.pretraining / "mine")
     model, _ = load_aligned(work.pretraining / "mine", Halving())
     assert torch.equal(model.encoder.inner.neck.weight, mine.inner.neck.weight)
+
+
+def own(seed: int, kind: type[Halving] = Halving) -> Halving:
+    torch.manual_seed(seed)
+    return kind()
+
+
+class Another(Halving):
+    """The same weights in another class, which may compute something else."""
+
+
+def test_two_modules_of_your_own_are_two_runs(work: Workspace) -> None:
+    settings = config(encoder="mine", steps=1)
+    assert not run(settings, work, encoder=own(0)).done_before
+    assert run(settings, work, encoder=own(0)).done_before
+    assert not run(settings, work, encoder=own(1)).done_before
+    assert run(settings, work, encoder=own(1)).done_before
+    assert not run(settings, work, encoder=own(1, Another)).done_before
+    assert not run(config(encoder="conv_tiny", steps=1), work).done_before
+    trained = own(0)
+    assert not run(settings, work, encoder=trained).done_before
+    assert not run(settings, work, encoder=trained).done_before, "it has been trained since"
+
+
+@pytest.mark.filterwarnings("ignore::med3dinsight.encoders.seen.UnknownPeopleWarning")
+def test_a_module_of_your_own_starts_from_the_initial_weights(work: Workspace, tmp_path: Path) -> None:
+    path, start = tmp_path / "start.safetensors", own(3)
+    path.write_bytes(weights_bytes(start))
+    mine = own(0)
+    run(config(encoder="mine", method="none", init=str(path)), work, encoder=mine)
+    assert all(torch.equal(value, start.state_dict()[name]) for name, value in mine.state_dict().items())
+    path.write_bytes(weights_bytes(create_encoder("vit_tiny", image_size=16)))
+    with pytest.raises(InputError, match=r"fills 0\.0 % of this encoder"):
+        run(config(encoder="mine", init=str(path)), work, encoder=own(0))
+
+
+def test_a_module_that_is_no_encoder_is_refused(work: Workspace) -> None:
+    mine = own(0)
+    mine.widths = (1, 2, 3)
+    with pytest.raises(ConfigError, match="Halving is no encoder: the maps of its pyramid"):
+        run(config(encoder="mine"), work, encoder=mine)
+    with pytest.raises(ConfigError, match="its embed_dim is None"):
+        run(config(encoder="mine"), work, encoder=nn.Conv3d(1, 8, 3))
 
 
 @pytest.mark.parametrize("reconstruction", ["plain", "masked"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from learned_workspace import CLASSES, pretrain_config
+from learned_workspace import CLASSES, KilledError, killed_after, pretrain_config
 from safetensors.torch import load_file
 
 from med3dinsight.errors import ConfigError
@@ -44,12 +44,34 @@ def test_read_outs_look_at_watched_people_as_often_as_asked(work: Workspace) -> 
         assert 0 <= told["knn_accuracy"] <= 1
 
 
-def test_looking_does_not_change_what_is_learned(work: Workspace) -> None:
-    run(config(run="blind"), work)
-    run(config(run="watching", readout_every=1, watch=("cleo",), watch_classes=CLASSES), work)
-    one, other = (load_file(work.pretraining / name / "encoder.safetensors") for name in ("blind", "watching"))
-    assert one.keys() == other.keys()
-    assert all(torch.equal(value, other[name]) for name, value in one.items())
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"method": "paper", "slices_per_volume": 1, "psat_width": 32, "psat_heads": 4},  # drops out
+        {"method": "dino", "ema_decay": 0.9},  # teacher, centre and averages
+        {"encoder": "i3resnet_tiny"},  # batch norm
+    ],
+    ids=str,
+)
+def test_looking_does_not_change_what_is_learned(work: Workspace, changes: dict[str, Any]) -> None:
+    looking = {"readout_every": 1, "watch": ("cleo",), "watch_classes": CLASSES, "checkpoint_every": 1}
+    run(config(run="blind", steps=3, **changes), work)
+    run(config(run="watching", steps=3, **changes, **looking), work)
+    assert len(watched(work, "watching")) == 3
+    for file in (work.pretraining / "blind").glob("*.safetensors"):
+        one, other = load_file(file), load_file(work.pretraining / "watching" / file.name)
+        assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_how_often_is_looked_and_saved_is_not_part_of_what_a_run_is(work: Workspace) -> None:
+    with pytest.raises(KilledError):
+        run(config(checkpoint_every=1), work, progress=killed_after(3))
+    done: list[int] = []
+    looking = {"readout_every": 1, "watch": ("cleo",), "watch_classes": CLASSES}
+    run(config(**looking, checkpoint_every=3), work, progress=lambda n, total, note="": done.append(n))
+    assert done == [4]
+    assert run(config(), work).done_before
 
 
 def test_a_read_out_without_anybody_to_look_at_is_refused(work: Workspace) -> None:

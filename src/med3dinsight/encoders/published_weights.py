@@ -56,6 +56,16 @@ PUBLISHED: dict[str, PublishedWeights] = {
 }
 
 
+def check_published(name: str) -> None:
+    """Checks that there are published weights of a name.
+
+    Raises:
+        ConfigError: There are none; the hint names the nearest ones.
+    """
+    if name not in PUBLISHED:
+        raise ConfigError(f"no published weights called {name}", suggest(name, PUBLISHED))
+
+
 def fetch_published(name: str, progress: Progress = silent) -> Path:
     """Returns the path of published weights in the cache, fetching them where they are not there yet (190 MB).
 
@@ -67,8 +77,7 @@ def fetch_published(name: str, progress: Progress = silent) -> Path:
         ConfigError: No weights have that name.
         DownloadError: They cannot be fetched, or are not what was pinned.
     """
-    if name not in PUBLISHED:
-        raise ConfigError(f"no published weights called {name}", suggest(name, PUBLISHED))
+    check_published(name)
     weights = PUBLISHED[name]
     path = cache_folder() / "weights" / weights.filename
     if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == weights.sha256:

@@ -51,14 +51,14 @@ def build_objective(config: PretrainConfig, pool: Pool, encoder: nn.Module | Non
     """Builds encoder and method from the seed; the encoder's draws come first, so that all methods start alike.
 
     Raises:
-        ConfigError: Names, sizes or settings do not fit.
+        ConfigError: Names, sizes or settings do not fit, or the user's own module is no encoder.
         InputError: The initial weights do not fit the encoder.
     """
     method = find_method(config.method)
     seed_weights(config.seed)
     own = encoder is not None
-    if encoder is None:
-        encoder = create_encoder(config.encoder, image_size=pool.crop_size, pretrained=config.init)
+    chosen = config.encoder if encoder is None else encoder
+    encoder = create_encoder(chosen, image_size=pool.crop_size, pretrained=config.init)
     if method.build is None:
         return Built(encoder, None, None, own)
     objective = method.build(config, encoder, pool)

@@ -20,7 +20,10 @@ class PretrainConfig(StageConfig):
     """
 
     section: ClassVar[str] = "pretrain"
-    machine_settings: ClassVar[frozenset[str]] = frozenset({"device", "workers", "threads", "tensorboard"})
+    #: Looking at a run and saving its state change nothing of what it learns.
+    machine_settings: ClassVar[frozenset[str]] = frozenset(
+        {"device", "workers", "threads", "tensorboard", "checkpoint_every", "readout_every", "watch", "watch_classes"}
+    )
 
     # What is trained, and on whom.
     run: str = Field(

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..workspace import Workspace
-from ..workspace.voxel_store import VoxelStore
+from .checking import check, identify
 from .config import PretrainConfig
-from .methods import find_method
-from .resolving import resolve
 
 #: Resident over tensor bytes on CPUs: what malloc and oneDNN keep. Measured 1.1-1.4 for steps of 40 MiB to 1.4 GiB.
 _KEPT = 1.3
@@ -28,25 +26,21 @@ def forecast(config: PretrainConfig, workspace: Workspace) -> dict[str, Any]:
         device's tensors.
 
     Raises:
-        ConfigError: As :func:`run`, before any time is spent.
+        UserError: All that :func:`run` refuses before it trains; or nothing can be forecast.
     """
     import torch
 
     from ..training.memory import forecast_peak
-    from ..training.precision import choose_device, limit_threads
     from .building import build_objective
     from .gradient_cache import batch_statistics_refused
     from .loop import make_optimizer, precision_of
-    from .people import training_cases
-    from .targets import load_pool
 
-    config = resolve(config)
-    device = choose_device(config.device)
-    limit_threads(config.threads)
-    method = find_method(config.method)
-    store = VoxelStore(workspace.prepared)
-    training_cases(store.cases, config.held_out)
-    pool = load_pool(config, workspace, store, method.features)
+    known = identify(config, workspace)
+    checked = check(known, workspace)
+    config, pool, device = known.config, checked.pool, checked.device
+    if config.init is not None:
+        _check_weights(config.encoder, pool.crop_size, config.init)
+        config = config.model_copy(update={"init": None})
     count = 0
 
     def step() -> Any:
@@ -75,6 +69,17 @@ def forecast(config: PretrainConfig, workspace: Workspace) -> dict[str, Any]:
     tensors += _PAIR_MATRICES * 4 * pairs**2
     kept = _KEPT if device.type == "cpu" else 1.0
     return {"peak_memory_bytes": int(process + kept * tensors), "of_which_process": process, "parameters": count}
+
+
+def _check_weights(name: str, image_size: int, weights: str) -> None:
+    """Loads initial weights as the run would; apart from the forecast, whose tensors hold no values to be looked at."""
+    from ..encoders.published_weights import check_published
+    from ..encoders.registry import create_encoder
+
+    if weights == "published":  # which a look does not download
+        check_published(name)
+        return
+    create_encoder(name, image_size=image_size, pretrained=weights)
 
 
 def _warm_process(name: str, image_size: int) -> int:

@@ -89,7 +89,7 @@ def train(
     """
     assert isinstance(objective, nn.Module)
     optimizer = make_optimizer(objective, config)
-    state = nn.ModuleDict({"objective": objective, **({"average": average} if average is not None else {})})
+    state = state_of(objective, average)
     first = load_checkpoint(folder / "checkpoint.pt", identity, state, optimizer)
     log = RunLog(folder / "log.jsonl", first, tensorboard=folder / "tensorboard" if config.tensorboard else None)
     learning = [value for group in optimizer.param_groups for value in group["params"]]
@@ -127,6 +127,12 @@ def train(
     log.close()
     pairs = (done - first) * config.batch_volumes * objective.pairs_per_volume
     return _sum_up(folder / "log.jsonl", pairs / max(time.perf_counter() - started, 1e-9))
+
+
+def state_of(objective: Objective, average: WeightAverage | None) -> nn.Module:
+    """Returns all modules whose state a checkpoint holds."""
+    assert isinstance(objective, nn.Module)
+    return nn.ModuleDict({"objective": objective, **({"average": average} if average is not None else {})})
 
 
 def precision_of(

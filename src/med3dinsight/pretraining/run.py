@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..encoders.registry import check_name
-from ..encoders.seen import warn_where_unknown
-from ..towers.registry import check_name as check_towers
+from ..errors import DivergenceError
 from ..types import Progress, silent
 from ..workspace import Workspace
-from ..workspace.caption_store import LEDGER, CaptionStore
-from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
-from ..workspace.voxel_store import VoxelStore
+from ..workspace.provenance import RECORD, StageRecord, completed, write_record
+from .checking import Checked, Identified, check, identify
 from .config import PretrainConfig
-from .methods import find_method
-from .people import Sighted, refuse_fitted, refuse_seen, seen_by, training_cases
-from .resolving import resolve
 
 if TYPE_CHECKING:
     from torch import nn
-
-STAGE_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -62,107 +53,58 @@ def run(
         config: See :class:`PretrainConfig`.
         workspace: Prepared; captioned and embedded where the method matches 2D features.
         progress: Told the steps.
-        encoder: A module of your own that follows the encoders' protocol, called ``config.encoder`` from now on. It
-            is trained in place; averaged weights (``config.ema_decay``) are on disk only.
+        encoder: A module of your own that follows the encoders' protocol, called ``config.encoder`` from now on; its
+            class and its weights are part of what the run is. ``config.init`` is loaded into it, and it is trained in
+            place; averaged weights (``config.ema_decay``) are on disk only.
 
     Returns:
         The run's result; weights are in ``pretraining/RUN/encoder.safetensors``.
 
     Raises:
-        ConfigError: A name is unknown or sizes do not fit.
-        DivergenceError: The loss is no longer finite.
+        ConfigError: A name is unknown, sizes do not fit, a setting would do nothing, or the module is no encoder.
+        DivergenceError: The loss is no longer finite; the hint names the weights of the last good checkpoint.
+        InputError: The initial weights do not fit the encoder.
         LeakageError: A subject held out would be seen under another name, or was seen in fitting the projections.
         WorkspaceError: An earlier stage is missing or has been run anew since.
     """
-    if encoder is None:
-        check_name(config.encoder)
-    config = resolve(config)
-    folder = workspace.pretraining / config.run
-    inputs, held_out_of_features = _inputs(config, workspace)
-    drawn = None if find_method(config.method).features else _crops_hash(workspace)
-    identity = fingerprint("pretrain", STAGE_VERSION, _identity(config), inputs, _weights_hash(config.init), drawn)
-    if (record := completed(folder, identity)) is not None:
+    known = identify(config, workspace, encoder)
+    config, folder = known.config, workspace.pretraining / config.run
+    if (record := completed(folder, known.identity)) is not None:
         checkpoint = str(folder / "encoder.safetensors")
         return PretrainResult(**{**record.result, "checkpoint": checkpoint, "done_before": True})
     started = time.time()
-    store = VoxelStore(workspace.prepared)
-    cases = training_cases(store.cases, config.held_out)
-    seen = seen_by(config.init)
-    refuse_seen(store.cases.values(), config.held_out, seen, config.init)
-    warn_where_unknown(seen, str(config.init))
-    if held_out_of_features is not None:
-        refuse_fitted(config.held_out, held_out_of_features)
+    checked = check(known, workspace)
     with workspace.lock(f"pretraining-{config.run}"):
-        (folder / RECORD).unlink(missing_ok=True)
-        result = _train(config, workspace, store, Sighted(cases, seen), identity, encoder, progress)
+        result = _train(known, checked, folder, encoder, progress)
         shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
-        write_record(folder, StageRecord("pretrain", identity, shown, asdict(result), seconds, inputs=inputs))
+        write_record(
+            folder, StageRecord("pretrain", known.identity, shown, asdict(result), seconds, inputs=known.inputs)
+        )
     return result
 
 
-def _identity(config: PretrainConfig) -> dict[str, Any]:
-    """Returns what decides the result, PSAT's preset among it."""
-    from ..alignment.presets import PSAT_PRESETS
-    from .psat_choices import psat_settings
-
-    psat = asdict(psat_settings(config)) if config.method in PSAT_PRESETS else None
-    return {**config.identity(), "psat": psat}
-
-
-def _crops_hash(workspace: Workspace) -> str | None:
-    """Hash of the slice table, whose crops methods without 2D features draw; None where there is none."""
-    if not (workspace.captions / LEDGER).exists():
-        return None
-    with CaptionStore(workspace.captions) as ledger:
-        return fingerprint(sorted({(ref.crop.case, *ref.crop.origin, ref.crop.size) for ref in ledger.slices()}))
-
-
-def _weights_hash(weights: str | None) -> str | None:
-    """Hash of a file of initial weights; names of published weights stand for themselves."""
-    path = Path(weights) if weights else None
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else weights
-
-
-def _inputs(config: PretrainConfig, workspace: Workspace) -> tuple[dict[str, str], list[str] | None]:
-    """Returns the fingerprints of what is read, and whom the projections of the 2D features were not fitted on."""
-    inputs = {"prepared": workspace.require(workspace.prepared, "prepare").fingerprint}
-    if not find_method(config.method).features:
-        return inputs, None
-    features = f"features/{config.towers}/{config.captioner}"
-    if not (workspace.features / config.towers).exists():
-        check_towers(config.towers)
-    verb = f"embed --towers {config.towers} --captioner {config.captioner}"
-    embedded = workspace.require_current(workspace.root / features, verb)
-    return {**inputs, features: embedded.fingerprint}, list(embedded.config["held_out"])
-
-
 def _train(
-    config: PretrainConfig,
-    workspace: Workspace,
-    store: VoxelStore,
-    sighted: Sighted,
-    identity: str,
-    encoder: nn.Module | None,
-    progress: Progress,
+    known: Identified, checked: Checked, folder: Path, encoder: nn.Module | None, progress: Progress
 ) -> PretrainResult:
     from ..training.memory import peak_resident_bytes
-    from ..training.precision import choose_device, limit_threads
     from .building import build_objective, save_run
+    from .last_good import advise, keep_last_good
     from .loop import train
-    from .targets import load_pool
-    from .watching import watcher
 
-    device = choose_device(config.device)
-    limit_threads(config.threads)
-    folder, method = workspace.pretraining / config.run, find_method(config.method)
-    pool = load_pool(config, workspace, store, method.features)
+    config, pool = known.config, checked.pool
     built = build_objective(config, pool, encoder)
+    # Now that nothing speaks against the run, an earlier one of its name no longer counts.
+    (folder / RECORD).unlink(missing_ok=True)
+    written = (config, built, pool.crop_size, checked.sighted, known.identity)
     trained = None
     if built.objective is not None:
-        built.to(device)
-        watch = watcher(config, workspace, pool.crop_size, device)
-        trained = train(built.objective, built.average, pool, config, folder, identity, device, watch, progress)
-    save_run(folder, config, built, pool.crop_size, sighted, identity)
+        built.to(checked.device)
+        try:
+            watched = (checked.device, checked.watch, progress)
+            trained = train(built.objective, built.average, pool, config, folder, known.identity, *watched)
+        except DivergenceError as error:
+            raise advise(error, keep_last_good(folder, *written), config) from error
+    save_run(folder, *written)
     return PretrainResult(
         run=config.run,
         encoder=config.encoder,

@@ -36,11 +36,25 @@ def load_checkpoint(path: Path, identity: str, model: nn.Module, optimizer: torc
     Returns:
         Finished steps; 0 where there is nothing to resume.
     """
-    if not path.exists():
-        return 0
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if state["identity"] != identity:
+    state = _read(path, identity)
+    if state is None:
         return 0
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
+
+
+def load_weights_of(path: Path, identity: str, model: nn.Module) -> int:
+    """Loads the weights alone of a checkpoint; as :func:`load_checkpoint` otherwise."""
+    state = _read(path, identity)
+    if state is None:
+        return 0
+    model.load_state_dict(state["model"])
+    return int(state["step"])
+
+
+def _read(path: Path, identity: str) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state if state["identity"] == identity else None

@@ -42,14 +42,23 @@ class RunLog:
             self._events.close()
 
 
-def _open_events(folder: Path, step: int) -> Any:
+def require_tensorboard() -> Any:
+    """Returns what writes TensorBoard's event files.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise ConfigError(
             "pretrain.tensorboard needs TensorBoard, which is not installed", "pip install 'med3dinsight[tensorboard]'"
         ) from None
-    return SummaryWriter(str(folder), purge_step=step + 1)
+    return SummaryWriter
+
+
+def _open_events(folder: Path, step: int) -> Any:
+    return require_tensorboard()(str(folder), purge_step=step + 1)
 
 
 def _numbers(row: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:

@@ -68,6 +68,8 @@ def _crops(config: PretrainConfig, workspace: Workspace, store: VoxelStore) -> l
 
 def _refuse_other_crops(config: PretrainConfig, store: VoxelStore, slices: list[SliceRef]) -> None:
     """Refuses a size or a number of crops that is set and is not that of the crops there are."""
+    if not slices:  # which is refused with its own words
+        return
     counts = Counter(crop.case for crop in {ref.crop for ref in slices})
     size, most = slices[0].crop.size, max(counts.values())
     asked = max(min(config.crops_per_volume, possible_crops(store.cases[case], size)) for case in counts)

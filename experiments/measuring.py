@@ -16,11 +16,23 @@ from experiments.simulated_people.population import FOLDS, build_population, fol
 from med3dinsight.finetuning.config import FinetuneConfig
 from med3dinsight.finetuning.run import run as finetune
 from med3dinsight.pretraining.config import PretrainConfig
+from med3dinsight.pretraining.methods import find_method
 from med3dinsight.pretraining.run import run as pretrain
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.files import read_json, write_json
 
 SCALE = "scale.json"
+#: How every arm is optimised, whatever its method does by itself.
+BUDGET: Mapping[str, Any] = {
+    "optimizer": "adamw",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.05,
+    "decayed": "matrices",
+    "schedule": "cosine",
+    "gradient_clip": 1.0,
+}
+#: Strength of random contrast curves, for methods that change contrasts.
+CONTRAST = 0.6
 #: How each encoder is fine-tuned. The position table of the ViT belongs to crops of the size of pre-training.
 FINETUNING: Mapping[str, Mapping[str, Any]] = {
     "conv_tiny": {"patch_size": 32, "batch_size": 4, "learning_rate": 3e-3},
@@ -127,12 +139,16 @@ def pretraining(cell: dict[str, Any], scale: Scale) -> PretrainConfig:
         "steps": scale.pretraining_steps,
         "batch_volumes": scale.batch_volumes,
         "warmup_steps": min(20, scale.pretraining_steps // 2),
+        **BUDGET,
         "held_out": held_out(cell["fold"], scale.simulated),
         "crops_per_volume": scale.crops,
         "device": "cpu",
         "threads": 1,
     }
-    return PretrainConfig(**{**settings, **(arm_of(cell).pretrain or {})})
+    chosen = {**settings, **(arm_of(cell).pretrain or {})}
+    if "contrast_augmentation" in find_method(chosen.get("method", "insight")).reads:
+        chosen.setdefault("contrast_augmentation", CONTRAST)
+    return PretrainConfig(**chosen)
 
 
 def finetuning(cell: dict[str, Any], scale: Scale) -> FinetuneConfig:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 from scipy.ndimage import gaussian_filter
 
 from med3dinsight.features.config import EmbedConfig
@@ -215,6 +216,11 @@ def what_is_read(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str,
         return settings
     nothing = unread(PretrainConfig(**{name: changes[name] for name in choices if name in changes}))
     return {name: value for name, value in settings.items() if name not in nothing}
+
+
+def tensors_of(path: Path) -> dict[str, bytes]:
+    """The bits of every tensor of a file of weights, whose metadata name the run that it is of."""
+    return {name: value.tobytes() for name, value in load_file(path).items()}
 
 
 def finetune_config(**changes: Any) -> FinetuneConfig:

@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from learned_workspace import KilledError, killed_after, pretrain_config
-from safetensors.torch import load_file
+from learned_workspace import KilledError, killed_after, pretrain_config, tensors_of
 
 from med3dinsight.alignment.aligned_encoder import load_aligned
 from med3dinsight.errors import DivergenceError, WorkspaceError
@@ -26,8 +25,7 @@ WEIGHTS = ("encoder.safetensors", "psat.safetensors")
 
 
 def weights(workspace: Workspace, run_name: str) -> list[dict[str, bytes]]:
-    files = [load_file(workspace.pretraining / run_name / name) for name in WEIGHTS]
-    return [{name: value.numpy().tobytes() for name, value in file.items()} for file in files]
+    return [tensors_of(workspace.pretraining / run_name / name) for name in WEIGHTS]
 
 
 def config(**changes: Any) -> Any:

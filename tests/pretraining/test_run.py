@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from learned_workspace import Toy, pretrain_config
-from safetensors.torch import load_file
+from learned_workspace import Toy, pretrain_config, tensors_of
 
 from med3dinsight.alignment.aligned_encoder import load_aligned
 from med3dinsight.pretraining import loop
+from med3dinsight.pretraining.resolving import resolve
 from med3dinsight.pretraining.run import PretrainResult, run
 from med3dinsight.training.run_log import read_log
 from med3dinsight.workspace import Workspace
@@ -23,8 +23,7 @@ WEIGHTS = ("encoder.safetensors", "psat.safetensors")
 
 
 def weights(workspace: Workspace, run_name: str) -> list[dict[str, bytes]]:
-    files = [load_file(workspace.pretraining / run_name / name) for name in WEIGHTS]
-    return [{name: value.numpy().tobytes() for name, value in file.items()} for file in files]
+    return [tensors_of(workspace.pretraining / run_name / name) for name in WEIGHTS]
 
 
 def config(**changes: Any) -> Any:
@@ -120,7 +119,7 @@ def test_norms_biases_queries_slopes_and_positions_are_not_decayed(encoder: str)
     from med3dinsight.alignment.aligned_encoder import AlignedEncoder
 
     model = AlignedEncoder(encoder, 16, 8, PSATSettings(width=32))
-    groups = loop.make_optimizer(model, pretrain_config(weight_decay=0.3)).param_groups
+    groups = loop.make_optimizer(model, resolve(pretrain_config(weight_decay=0.3)).recipe).param_groups
     decay = {id(value): group["weight_decay"] for group in groups for value in group["params"]}
     assert set(decay) == {id(value) for value in model.parameters()}
     tables = ("psat.queries", "psat.position.table", "encoder.vit.patch_embedding.position_embeddings")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from ..config import StageConfig
+from .recipes import Decayed, Optimizer, Recipe, Schedule
 
 #: Losses that align answers with 2D features; ``losses.alignment`` builds them.
 Alignment = Literal["infonce", "sigmoid", "ot", "partial-ot", "weighted-partial-ot", "transport-cost"]
@@ -39,14 +41,19 @@ class PretrainConfig(StageConfig):
 
     # The loop.
     steps: int = Field(1000, ge=1, description="optimiser steps")
-    batch_volumes: int = Field(8, ge=1, description="crops (or cubes) a step")
+    batch_volumes: int | None = Field(None, ge=1, description="crops (or cubes) a step")
     micro_batch: int | None = Field(
         None, ge=1, description="crops encoded at a time, for little memory; the gradient stays that of the batch"
     )
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="peak learning rate of AdamW")
-    weight_decay: float = Field(0.05, ge=0, le=1, description="AdamW weight decay")
-    warmup_steps: int = Field(20, ge=0, description="steps of linear warm-up")
-    gradient_clip: float = Field(1.0, gt=0, description="largest global gradient norm")
+    optimizer: Optimizer | None = Field(None, description="adamw, or adam (weight decay in the gradient)")
+    learning_rate: float | None = Field(None, gt=0, le=1, description="peak learning rate")
+    weight_decay: float | None = Field(None, ge=0, le=1, description="weight decay")
+    decayed: Decayed | None = Field(
+        None, description="matrices (neither norms and biases nor queries, tokens and position tables), or all"
+    )
+    schedule: Schedule | None = Field(None, description="after warm-up: cosine to 0, or constant")
+    warmup_steps: int | None = Field(None, ge=0, description="steps of linear warm-up, 0 = none")
+    gradient_clip: float | None = Field(None, ge=0, description="largest global gradient norm, 0 = any")
     ema_decay: float = Field(
         0.0, ge=0, lt=1, description="decay of averaged weights, which are kept and watched; 0 = off"
     )
@@ -57,7 +64,9 @@ class PretrainConfig(StageConfig):
     slices_per_volume: int | None = Field(None, ge=1, description="K, slices asked of each volume a step")
     crop_size: int = Field(64, ge=8, le=512, description="edge of crops in voxels where no slices have been captioned")
     crops_per_volume: int = Field(40, ge=1, description="crops a volume where no slices have been captioned")
-    contrast_augmentation: float = Field(0.6, ge=0, le=1, description="strength of random contrast curves, 0 = off")
+    contrast_augmentation: float | None = Field(
+        None, ge=0, le=1, description="strength of random contrast curves, 0 = off"
+    )
     shift_voxels: int = Field(0, ge=0, description="largest random shift of a crop against its slices, in voxels")
     match: Literal["both", "image", "text"] = Field("both", description="2D features that PSAT matches")
     no_text: bool = Field(False, description="control: the same method without texts")
@@ -121,3 +130,11 @@ class PretrainConfig(StageConfig):
     # The machine.
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, description="threads of this process, 0 = all")
+
+    @property
+    def recipe(self) -> Recipe:
+        """How resolved settings optimise."""
+        given = {field.name: getattr(self, field.name) for field in fields(Recipe)}
+        unresolved = [name for name, value in given.items() if value is None]
+        assert not unresolved, f"settings are resolved before they are used: {unresolved}"
+        return Recipe(**given)

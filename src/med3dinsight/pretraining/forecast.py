@@ -50,12 +50,13 @@ def forecast(config: PretrainConfig, workspace: Workspace) -> dict[str, Any]:
         if built.objective is None:
             return built
         assert isinstance(built.objective, torch.nn.Module)
-        optimizer = make_optimizer(built.objective, config)
-        chunk = min(config.micro_batch or config.batch_volumes, config.batch_volumes)
+        optimizer = make_optimizer(built.objective, config.recipe)
+        batch = config.recipe.batch_volumes
+        chunk = min(config.micro_batch or batch, batch)
         for number in range(2):
             inputs = {name: value[:chunk].clone() for name, value in built.objective.draw(pool, number).items()}
             optimizer.zero_grad()
-            cut = chunk if chunk < config.batch_volumes else None
+            cut = chunk if chunk < batch else None
             with precision_of(config, built.objective, pool, device)(), batch_statistics_refused(built.objective, cut):
                 represented = built.objective.represent(inputs)
             # The loss itself looks at values; what it holds is added below.
@@ -65,7 +66,7 @@ def forecast(config: PretrainConfig, workspace: Workspace) -> dict[str, Any]:
 
     process = _warm_process(config.encoder, pool.crop_size) if device.type == "cpu" else 0
     tensors = forecast_peak(step)
-    pairs = config.batch_volumes * (config.slices_per_volume or 1)
+    pairs = config.recipe.batch_volumes * (config.slices_per_volume or 1)
     tensors += _PAIR_MATRICES * 4 * pairs**2
     kept = _KEPT if device.type == "cpu" else 1.0
     return {"peak_memory_bytes": int(process + kept * tensors), "of_which_process": process, "parameters": count}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -18,7 +19,7 @@ from ..training.checkpoint import load_checkpoint, save_checkpoint
 from ..training.divergence import refuse_divergence
 from ..training.precision import autocast
 from ..training.run_log import RunLog, read_log
-from ..training.schedule import warmup_cosine
+from ..training.schedule import warmup_constant, warmup_cosine
 from ..training.seeding import step_seed
 from ..types import Progress
 from .building import kept_of
@@ -27,6 +28,7 @@ from .config import PretrainConfig
 from .gradient_cache import backward
 from .objective import Inputs, Objective, Represented, Terms
 from .pool import Pool
+from .recipes import Recipe
 
 LOG_EVERY = 10
 #: What is spared of weight decay: position tables, learnable tokens and queries; norms and biases are vectors.
@@ -51,16 +53,17 @@ class Trained:
     collapsed: bool
 
 
-def make_optimizer(objective: nn.Module, config: PretrainConfig) -> torch.optim.AdamW:
-    """AdamW over what learns; norms, biases, queries, slopes, tokens and position tables are not decayed."""
+def make_optimizer(objective: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser over what learns, with what it spares of weight decay in a group of its own."""
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad:
-            spared = parameter.ndim < 2 or any(word in name for word in _SPARED)
+            spared = recipe.decayed == "matrices" and (parameter.ndim < 2 or any(word in name for word in _SPARED))
             (plain if spared else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind([group for group in groups if group["params"]], lr=recipe.learning_rate, fused=True)
 
 
 def train(
@@ -88,7 +91,8 @@ def train(
         progress: Told the steps.
     """
     assert isinstance(objective, nn.Module)
-    optimizer = make_optimizer(objective, config)
+    recipe = config.recipe
+    optimizer = make_optimizer(objective, recipe)
     state = state_of(objective, average)
     first = load_checkpoint(folder / "checkpoint.pt", identity, state, optimizer)
     log = RunLog(folder / "log.jsonl", first, tensorboard=folder / "tensorboard" if config.tensorboard else None)
@@ -96,7 +100,7 @@ def train(
     started, done, note = time.perf_counter(), first, ""
     for step in range(first, config.steps):
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * warmup_cosine(step, config.steps, config.warmup_steps)
+            group["lr"] = recipe.learning_rate * _rate(recipe, step, config.steps)
         objective.train()
         inputs = {name: value.to(device) for name, value in objective.draw(pool, step).items()}
         optimizer.zero_grad()
@@ -105,7 +109,7 @@ def train(
             represented, terms = backward(
                 objective, inputs, config.micro_batch, seed, precision_of(config, objective, pool, device)
             )
-        norm = torch.nn.utils.clip_grad_norm_(learning, config.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(learning, recipe.gradient_clip or math.inf)
         refuse_divergence(terms.total, norm, step, folder)
         optimizer.step()
         objective.after_step(step)
@@ -116,7 +120,7 @@ def train(
             rate, seconds = optimizer.param_groups[0]["lr"], round(time.perf_counter() - started, 3)
             row = {"gradient_norm": float(norm), "learning_rate": rate, "seconds": seconds}
             told = _told(objective, represented, inputs, terms)
-            told |= tell_spread(heard, represented, told, warm=done > config.warmup_steps)
+            told |= tell_spread(heard, represented, told, warm=done > recipe.warmup_steps)
             note = "; the embedding has COLLAPSED" if told.get("collapsed") else ""
             log.write(step=done, loss=loss, **row, **told)
         if watch is not None and (done % config.readout_every == 0 or done == config.steps):
@@ -125,7 +129,7 @@ def train(
             save_checkpoint(folder / "checkpoint.pt", identity, done, state, optimizer)
         progress(done, config.steps, f"loss {loss:.2f}{note}")
     log.close()
-    pairs = (done - first) * config.batch_volumes * objective.pairs_per_volume
+    pairs = (done - first) * recipe.batch_volumes * objective.pairs_per_volume
     return _sum_up(folder / "log.jsonl", pairs / max(time.perf_counter() - started, 1e-9))
 
 
@@ -133,6 +137,13 @@ def state_of(objective: Objective, average: WeightAverage | None) -> nn.Module:
     """Returns all modules whose state a checkpoint holds."""
     assert isinstance(objective, nn.Module)
     return nn.ModuleDict({"objective": objective, **({"average": average} if average is not None else {})})
+
+
+def _rate(recipe: Recipe, step: int, steps: int) -> float:
+    """Returns the factor on the peak learning rate."""
+    if recipe.schedule == "cosine":
+        return warmup_cosine(step, steps, recipe.warmup_steps)
+    return warmup_constant(step, recipe.warmup_steps)
 
 
 def precision_of(

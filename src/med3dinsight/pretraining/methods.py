@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import suggest
 from ..errors import ConfigError
 from .config import PretrainConfig
+from .recipes import EXTENDED, OURS, PAPER, Recipe
 from .settings_read import ALIGNMENT, FEATURES, LOOK, LOOKING, MASKS, PSAT, VIEWS, Names
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Method:
         kind: A few words for the list of methods.
         source: The paper, or "ours".
         preset: Settings that the method gives where the user has left them out.
+        recipe: How it is optimised where the user says nothing.
         reads: Settings that it reads beside those that every run has; another one that is set is refused.
         of_texts: Those among them that are only about texts, and do nothing where none are matched.
         features: Whether it matches 2D features of slices, so that `embed` has to have run.
@@ -48,6 +50,7 @@ class Method:
     texts_only: bool = False
     without_text: bool = True
     least_volumes: int = 1
+    recipe: Recipe = OURS
 
 
 def _psat(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Objective:
@@ -124,7 +127,8 @@ def _multiview(config: PretrainConfig, encoder: nn.Module, pool: Pool) -> Object
 
 _PSAT = PSAT | ALIGNMENT | FEATURES | LOOK | MASKS | LOOKING | {"reconstruction", "reconstruction_weight"}
 _T3D = FEATURES | LOOK | MASKS | LOOKING | {"no_text", "temperature", "projection_width"}
-_TRANSPORT = {"alignment": "partial-ot", "slices_per_volume": 1}
+_PLAIN = {"slices_per_volume": 1, "contrast_augmentation": 0.0}
+_TRANSPORT = {**_PLAIN, "alignment": "partial-ot"}
 
 METHODS: dict[str, Method] = {
     "insight": Method(
@@ -140,9 +144,11 @@ METHODS: dict[str, Method] = {
         _psat,
         "PSAT, InfoNCE, one slice a volume",
         "arXiv 2403.05141",
-        reads=_PSAT,
+        {**_PLAIN, "alignment": "infonce", "temperature": 0.07},
+        _PSAT,
         of_texts=frozenset({"wrong_texts"}),
         features=True,
+        recipe=PAPER,
     ),
     "extended": Method(
         _psat,
@@ -152,6 +158,7 @@ METHODS: dict[str, Method] = {
         _PSAT,
         of_texts=frozenset({"wrong_texts"}),
         features=True,
+        recipe=EXTENDED,
     ),
     "extended-code": Method(
         _psat,
@@ -161,6 +168,7 @@ METHODS: dict[str, Method] = {
         _PSAT,
         of_texts=frozenset({"wrong_texts"}),
         features=True,
+        recipe=EXTENDED,
     ),
     "t3d": Method(
         _t3d,

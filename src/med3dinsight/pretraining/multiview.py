@@ -59,7 +59,7 @@ class Multiview(nn.Module):
         """Draws two crops of each volume, their mean text, and K of their texts."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
         _, texts = pool.features()
-        drawn = draw_pairs(rng, pool, config.batch_volumes)
+        drawn = draw_pairs(rng, pool, config.recipe.batch_volumes)
         crops = stack_views([[plain_look(rng, config, pool, crop) for crop in pair] for pair in drawn.pairs])
         report = mean_token(*text_tokens(rng, pool, [*drawn.pairs]))
         asked = []

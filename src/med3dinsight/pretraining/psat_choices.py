@@ -57,7 +57,7 @@ def check_alignment(config: PretrainConfig) -> None:
     """
     from ..alignment.settings import check
 
-    pairs = config.batch_volumes * (config.slices_per_volume or 1)
+    pairs = config.recipe.batch_volumes * (config.slices_per_volume or 1)
     if pairs < 2:
         what = "a transport loss is constant" if config.alignment in TRANSPORT else "a contrast has nothing to contrast"
         raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ..errors import ConfigError
@@ -14,6 +15,7 @@ from .settings_read import CHOICES, SPECIFIC
 #: Given where neither the user nor the method says anything.
 _DEFAULTS: Mapping[str, Any] = {
     "slices_per_volume": 1,
+    "contrast_augmentation": 0.6,
     "alignment": "infonce",
     "temperature": 0.07,
     "metric": "euclidean",
@@ -67,7 +69,8 @@ def default_of(name: str) -> Any:
 
 
 def _presets(method: str) -> dict[str, Any]:
-    return {**_DEFAULTS, **preset_choices(method), **find_method(method).preset}
+    entry = find_method(method)
+    return {**_DEFAULTS, **asdict(entry.recipe), **preset_choices(method), **entry.preset}
 
 
 def _choose(config: PretrainConfig) -> PretrainConfig:
@@ -114,7 +117,7 @@ def _check(config: PretrainConfig, method: Method) -> None:
         )
     if config.no_text and config.match == "text":
         raise ConfigError("pretrain.no_text and pretrain.match = text leave nothing to match", "take one of them away")
-    if config.batch_volumes < method.least_volumes:
+    if config.recipe.batch_volumes < method.least_volumes:
         raise ConfigError(
             f"{config.method} compares volumes and cannot learn from {config.batch_volumes} a step",
             f"set pretrain.batch_volumes to {method.least_volumes} or more",

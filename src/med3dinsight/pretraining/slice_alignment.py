@@ -73,11 +73,11 @@ class SliceAlignment(nn.Module):
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
         images, texts = pool.features()
         volumes, planes, positions = [], [], []
-        crops = pool.draw_crops(rng, config.batch_volumes)
+        crops = pool.draw_crops(rng, config.recipe.batch_volumes)
         rows = pool.draw_slices(rng, crops, self.pairs_per_volume)
         for crop, chosen in zip(crops, rows, strict=True):
             shift = rng.integers(-config.shift_voxels, config.shift_voxels + 1, 3)
-            volumes.append(contrast_curve(rng, config.contrast_augmentation)[pool.voxels(crop, shift)])
+            volumes.append(contrast_curve(rng, config.contrast_augmentation or 0.0)[pool.voxels(crop, shift)])
             refs = [pool.slices[row] for row in chosen]
             planes.append([int(ref.plane) for ref in refs])
             positions.append([ref.relative_position - float(shift[ref.plane.axis]) / crop.size for ref in refs])

@@ -75,7 +75,7 @@ class TextInformed(nn.Module):
     def draw(self, pool: Pool, step: int) -> Inputs:
         """Draws two crops of each volume, corrupts the first, and gives it its texts, or none."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
-        drawn = draw_pairs(rng, pool, config.batch_volumes)
+        drawn = draw_pairs(rng, pool, config.recipe.batch_volumes)
         looks = [[plain_look(rng, config, pool, crop) for crop in pair] for pair in drawn.pairs]
         spoilt, where = zip(*(corrupt(rng, config, look) for look, _ in looks), strict=True)
         texts, real = text_tokens(rng, pool, [(first,) for first, _ in drawn.pairs])

@@ -36,7 +36,7 @@ def plain_look(rng: np.random.Generator, config: PretrainConfig, pool: Pool, cro
         ``(x, y, z)`` in [0, 1].
     """
     shift = rng.integers(-config.shift_voxels, config.shift_voxels + 1, 3)
-    return contrast_curve(rng, config.contrast_augmentation)[pool.voxels(crop, shift)]
+    return contrast_curve(rng, config.contrast_augmentation or 0.0)[pool.voxels(crop, shift)]
 
 
 def draw_view(rng: np.random.Generator, config: PretrainConfig, pool: Pool, crop: Crop) -> NDArray[np.float32]:
@@ -46,14 +46,14 @@ def draw_view(rng: np.random.Generator, config: PretrainConfig, pool: Pool, crop
         ``(x, y, z)`` in [0, 1].
     """
     shift = draw_shift(rng, pool.store.cases[crop.case].shape, crop)
-    view = contrast_curve(rng, config.contrast_augmentation)[pool.voxels(crop, shift)]
+    view = contrast_curve(rng, config.contrast_augmentation or 0.0)[pool.voxels(crop, shift)]
     return change_look(rng, view)
 
 
 def draw_two_views(config: PretrainConfig, pool: Pool, step: int) -> Float[Tensor, "b 2 1 x y z"]:
     """Draws the crops of a step and two views of each; the same (seed, step) gives the same."""
     rng = step_generator(config.seed, step, "batch")
-    crops = pool.draw_crops(rng, config.batch_volumes)
+    crops = pool.draw_crops(rng, config.recipe.batch_volumes)
     return stack_views([[draw_view(rng, config, pool, crop) for _ in range(2)] for crop in crops])
 
 

@@ -26,6 +26,20 @@ def warmup_cosine(step: int, steps: int, warmup: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
+def warmup_constant(step: int, warmup: int) -> float:
+    """Returns the factor on the learning rate: linear warm-up, then 1.
+
+    Args:
+        step: From 0.
+        warmup: Warm-up steps.
+
+    Example:
+        >>> warmup_constant(0, 4), warmup_constant(4, 4), warmup_constant(0, 0)
+        (0.25, 1.0, 1.0)
+    """
+    return min(1.0, (step + 1) / warmup) if warmup else 1.0
+
+
 def polynomial(step: int, steps: int, exponent: float = 0.9) -> float:
     """Returns the factor on the first learning rate: ``(1 - s / n) ** exponent`` (nnU-Net, Isensee et al. 2021).
 

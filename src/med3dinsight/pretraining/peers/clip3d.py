@@ -56,7 +56,7 @@ class VolumeCLIP(nn.Module):
         """Draws crops, and the mean text of each."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
         _, texts = pool.features()
-        crops = pool.draw_crops(rng, config.batch_volumes)
+        crops = pool.draw_crops(rng, config.recipe.batch_volumes)
         volumes = stack_looks([plain_look(rng, config, pool, crop) for crop in crops])
         means = [F.normalize(texts[torch.tensor(pool.rows_of(crop))], dim=1).mean(0) for crop in crops]
         return {"volumes": volumes, "text": torch.stack(means)}

@@ -70,7 +70,7 @@ class Dino(nn.Module):
     def draw(self, pool: Pool, step: int) -> Inputs:
         """Draws two views of each crop, and local ones where they are asked for."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
-        crops = pool.draw_crops(rng, config.batch_volumes)
+        crops = pool.draw_crops(rng, config.recipe.batch_volumes)
         views = [[draw_view(rng, config, pool, crop) for _ in range(2)] for crop in crops]
         inputs = {"views": stack_views(views)}
         if self.inner_edge:

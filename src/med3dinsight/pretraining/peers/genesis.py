@@ -51,7 +51,7 @@ class Genesis(nn.Module):
         """Draws crops, and spoils them."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
         volumes, spoilt = [], []
-        for crop in pool.draw_crops(rng, config.batch_volumes):
+        for crop in pool.draw_crops(rng, config.recipe.batch_volumes):
             shift = rng.integers(-config.shift_voxels, config.shift_voxels + 1, 3)
             volumes.append((pool.voxels(crop, shift) / 255).astype(np.float32))
             spoilt.append(spoil(rng, volumes[-1]))

@@ -54,7 +54,7 @@ class GTGM(nn.Module):
         """Draws two views of each crop, and the text of a slice nearest to its centre."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
         _, texts = pool.features()
-        crops = pool.draw_crops(rng, config.batch_volumes)
+        crops = pool.draw_crops(rng, config.recipe.batch_volumes)
         views = stack_views([[draw_view(rng, config, pool, crop) for _ in range(2)] for crop in crops])
         rows = [nearest_to_centre(rng, pool, crop) for crop in crops]
         return {"views": views, "text": texts[torch.tensor(rows)]}

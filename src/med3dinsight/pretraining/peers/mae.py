@@ -70,7 +70,7 @@ class MaskedAutoencoder(nn.Module):
     def draw(self, pool: Pool, step: int) -> Inputs:
         """Draws crops, and what is hidden of them: an order of patches, of which the first stay, or block masks."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
-        crops = pool.draw_crops(rng, config.batch_volumes)
+        crops = pool.draw_crops(rng, config.recipe.batch_volumes)
         volumes = stack_looks([plain_look(rng, config, pool, crop) for crop in crops])
         if self.patch is None:
             return {"volumes": volumes, "masks": draw_masks(rng, config, volumes.shape)}

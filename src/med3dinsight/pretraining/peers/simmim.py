@@ -62,7 +62,7 @@ class SimMIM(nn.Module):
     def draw(self, pool: Pool, step: int) -> Inputs:
         """Draws crops, and the blocks of them that are covered."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
-        crops = pool.draw_crops(rng, config.batch_volumes)
+        crops = pool.draw_crops(rng, config.recipe.batch_volumes)
         volumes = stack_looks([plain_look(rng, config, pool, crop) for crop in crops])
         return {"volumes": volumes, "masks": draw_masks(rng, config, volumes.shape)}
 

@@ -55,7 +55,7 @@ class VoCo(nn.Module):
         """Draws crops; returns their octants and, last, a random cube, with its overlap with each octant."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
         cubes, shares = [], []
-        for crop in pool.draw_crops(rng, config.batch_volumes):
+        for crop in pool.draw_crops(rng, config.recipe.batch_volumes):
             volume = plain_look(rng, config, pool, crop)
             origin = rng.integers(0, self.inner_edge + 1, 3)
             corners = [self.inner_edge * np.array(corner) for corner in product((0, 1), repeat=3)]

@@ -43,7 +43,7 @@ def keep_last_good(
 
 def advise(error: DivergenceError, left: tuple[int, Path] | None, config: PretrainConfig) -> DivergenceError:
     """Returns the error with what to do next: how to go on from what :func:`keep_last_good` has left."""
-    lower = f"lower pretrain.learning_rate = {config.learning_rate:g}"
+    lower = f"lower pretrain.learning_rate = {config.recipe.learning_rate:g}"
     if left is None:
         return DivergenceError(error.message, f"{lower}; there was no checkpoint yet, so that the run starts anew")
     step, path = left

@@ -8,6 +8,7 @@ from learned_workspace import finetune_config
 from pydantic import ValidationError
 
 from med3dinsight.datasets.splits import split_alike, split_subjects
+from med3dinsight.encoders.seen import Seen
 from med3dinsight.errors import ConfigError, LeakageError
 from med3dinsight.finetuning.config import FinetuneConfig
 from med3dinsight.finetuning.label_table import LabelTable
@@ -143,13 +144,16 @@ def test_the_same_voxels_under_two_names_on_two_sides_are_refused(side: str) -> 
 
 
 def test_people_whom_pretraining_has_seen_are_refused_by_name_and_by_voxels() -> None:
-    nobody = {"subjects": ["zoe"], "voxel_sha256": ["other"]}
-    refuse_seen(nobody, [case("anna")], "first")
-    for facts in ({**nobody, "subjects": ["anna"]}, {**nobody, "voxel_sha256": ["voxels of anna-image"]}):
+    zoe = Seen(frozenset({"zoe"}), frozenset({"other"}))
+    refuse_seen(zoe, [case("anna")], "first")
+    for seen in (
+        replace(zoe, subjects=frozenset({"anna"})),
+        replace(zoe, voxel_sha256=frozenset({"voxels of anna-image"})),
+    ):
         with pytest.raises(
             LeakageError, match=r"anna-image \(subject anna\) was seen in pre-training run first"
         ) as caught:
-            refuse_seen(facts, [case("bert"), case("anna")], "first")
+            refuse_seen(seen, [case("bert"), case("anna")], "first")
         assert "held_out = ['anna']" in caught.value.hint
 
 

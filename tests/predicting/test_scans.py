@@ -12,6 +12,7 @@ import pytest
 import torch
 from learned_workspace import classification_config, copy_of, make_scan, write_labels
 
+from med3dinsight.encoders.seen import Seen
 from med3dinsight.errors import ConfigError, InputError
 from med3dinsight.finetuning.classification import ClassificationTask
 from med3dinsight.finetuning.label_table import LabelTable
@@ -160,7 +161,7 @@ def classifier(overfitted_once: Path, tmp_path_factory: pytest.TempPathFactory) 
     facts = {"task": "classification", "network": "conv_tiny", "num_classes": 2, "patch_size": 16}
     facts |= {"classes": [{"name": "sick"}, {"name": "well"}], "volume_input": "resize"}
     prepared = json.loads((overfitted_once / "work/finetuning/overfitted/model.json").read_text())["prepare"]
-    write_model(root / "model", network, {**facts, "prepare": prepared})
+    write_model(root / "model", network, {**facts, "prepare": prepared}, Seen(frozenset({"anna", "bert"})))
     task.predict(network, lambda done: None)
     return root
 

@@ -5,7 +5,7 @@ pictures and a text transformer of CLIP's size; random weights cost what trained
 whole segmentation network runs with gradients on (its decoder's scores enter no loss, so that only its forward pass is
 paid). Ours encodes each volume once, asks K slices, reads their features from memory and runs the encoder alone. Both
 sides have the same UNETR, batch, PSAT, loss, optimiser and fp32, and take turns on one thread in CPU seconds. At K = 1
-their losses must be equal. Prints one JSON line.
+loss and gradient of ours must be those of the paper's step written out plainly (papers_step.py). Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 from dataclasses import replace
 
 import torch
+from papers_step import papers_loss
 from torch import Tensor, nn
 
 from med3dinsight.alignment.presets import PSAT_PRESETS
@@ -25,7 +26,7 @@ from med3dinsight.encoders.encoder import EncoderOutput, token_positions
 from med3dinsight.losses.infonce import infonce
 from med3dinsight.networks.registry import create_network
 
-WIDTH, TARGET = 512, 20
+WIDTH, TARGET, EQUAL = 512, 20, 1e-5
 
 
 def make_towers() -> nn.Module:
@@ -64,17 +65,45 @@ class Side:
     def _keep(self, module: nn.Module, inputs: object, outputs: EncoderOutput) -> None:
         self.encoded = outputs.tokens
 
-    def step(self, volumes: Tensor, planes: Tensor, positions: Tensor, features: tuple[Tensor, Tensor]) -> float:
-        """One optimiser step; returns the loss."""
+    def loss(self, volumes: Tensor, planes: Tensor, positions: Tensor, features: tuple[Tensor, Tensor]) -> Tensor:
+        """The loss of a batch."""
         scores = self.network(volumes) if self.paper else self.network.encoder(volumes).tokens
         assert scores.requires_grad and self.encoded is not None
         edge = volumes.shape[-1] // 16
         image, text = self.psat(self.encoded, token_positions((edge, edge, edge)), planes, positions)
-        loss = infonce(image.flatten(0, 1), features[0]) + infonce(text.flatten(0, 1), features[1])
+        return infonce(image.flatten(0, 1), features[0]) + infonce(text.flatten(0, 1), features[1])
+
+    def step(self, volumes: Tensor, planes: Tensor, positions: Tensor, features: tuple[Tensor, Tensor]) -> float:
+        """One optimiser step; returns the loss."""
+        loss = self.loss(volumes, planes, positions, features)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         return loss.item()
+
+
+def against_plain(
+    ours: Side, volumes: Tensor, planes: Tensor, positions: Tensor, features: tuple[Tensor, Tensor]
+) -> dict[str, float]:
+    """How far loss and gradient at K = 1 are from the paper's step written out plainly, as shares."""
+    found = []
+    for plainly in (False, True):
+        if plainly:
+            psat = dict(ours.psat.named_parameters())
+            tokens = torch.cat([ours.network.encoder(volume[None]).tokens for volume in volumes])
+            slices = (positions[:, 0] * psat["position.table"].shape[1]).long()
+            loss = papers_loss(tokens, psat, ours.psat.settings.num_heads, planes[:, 0], slices, *features)
+        else:
+            loss = ours.loss(volumes, planes, positions, features)
+        ours.optimizer.zero_grad()
+        loss.backward()
+        learned = (value for group in ours.optimizer.param_groups for value in group["params"])
+        found.append((loss.item(), torch.cat([value.grad.flatten() for value in learned if value.grad is not None])))
+    (loss_ours, gradient_ours), (loss_plain, gradient_plain) = found
+    return {
+        "loss": abs(loss_ours - loss_plain) / loss_plain,
+        "gradient": float((gradient_ours - gradient_plain).norm() / gradient_plain.norm()),
+    }
 
 
 def main() -> None:
@@ -103,7 +132,9 @@ def main() -> None:
     def papers_step() -> float:
         return paper.step(volumes, *single, tower_features(towers, pictures[firsts], words[firsts]))
 
-    at_one = ours.step(volumes, *single, (cached[0][firsts], cached[1][firsts])), papers_step()
+    equal = against_plain(ours, volumes, *single, (cached[0][firsts], cached[1][firsts]))
+    papers_step()
+    ours.step(volumes, *single, (cached[0][firsts], cached[1][firsts]))
     seconds: dict[str, list[float]] = {"paper": [], "ours": []}
     for number in range(chosen.runs + 1):
         for name, act in (("paper", papers_step), ("ours", lambda: ours.step(volumes, planes, positions, cached))):
@@ -120,11 +151,12 @@ def main() -> None:
         "ours": round(rate["ours"], 3),
         "peer": round(rate["paper"], 3),
         "ratio": round(rate["ours"] / rate["paper"], 1),
-        "target": f">= {TARGET} at K = 8, the same loss at K = 1",
+        "target": f">= {TARGET} at K = 8, loss and gradient at K = 1 within {EQUAL} of the paper's step",
+        "reached": rate["ours"] / rate["paper"] >= TARGET and max(equal.values()) <= EQUAL,
         "others": {},
         "unit": "pairs a second",
         "spread_seconds": {name: [round(min(v), 2), round(max(v), 2)] for name, v in seconds.items()},
-        "loss_at_one": at_one,
+        "difference_at_one": equal,
         "size": chosen.size,
         "batch": b,
         "slices": k,

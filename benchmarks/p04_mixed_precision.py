@@ -85,20 +85,25 @@ def main() -> None:
     ends = [[trainee.end() for trainee in pair] for pair in pairs]
     seconds = [[value for pair in pairs for value in pair[side].seconds[1:]] for side in (0, 1)]
     full, mixed = (statistics.median(values) for values in seconds)
+    end_difference = max(abs(a - b) for a, b in ends)
+    seed_spread = max(a for a, _ in ends) - min(a for a, _ in ends)
     row = {
         "goal": "P4",
         "ours": round(mixed, 3),
         "peer": round(full, 3),
         "ratio": round(full / mixed, 2),
         "target": f">= {TARGET}, loss curves that agree within seeds",
+        "reached": full / mixed >= TARGET and end_difference <= seed_spread,
+        "faster": full / mixed >= TARGET,
+        "curves_agree": end_difference <= seed_spread,
         "others": {},
         "unit": "CPU seconds a step",
         "spread_seconds": {
             name: [round(min(v), 3), round(max(v), 3)] for name, v in zip(("fp32", "bf16"), seconds, strict=True)
         },
         "bf16": cpu_has_bf16(),
-        "end_difference": round(max(abs(a - b) for a, b in ends), 4),
-        "seed_spread": round(max(a for a, _ in ends) - min(a for a, _ in ends), 4),
+        "end_difference": round(end_difference, 4),
+        "seed_spread": round(seed_spread, 4),
         "ends": [[round(value, 4) for value in pair] for pair in ends],
     }
     print(json.dumps(row))

@@ -14,7 +14,7 @@ from med3dinsight.alignment.aligned_encoder import load_aligned
 from med3dinsight.encoders import create_encoder
 from med3dinsight.encoders.conv_tiny import ConvTiny
 from med3dinsight.encoders.seen import UnknownPeopleWarning, facts_of
-from med3dinsight.encoders.weights import load_weights, weights_bytes
+from med3dinsight.encoders.weights import load_weights, save_weights
 from med3dinsight.errors import ConfigError, InputError, LeakageError
 from med3dinsight.pretraining.run import run
 from med3dinsight.training.seeding import seed_weights
@@ -148,11 +148,11 @@ def test_two_modules_of_your_own_are_two_runs(work: Workspace) -> None:
 @pytest.mark.filterwarnings("ignore::med3dinsight.encoders.seen.UnknownPeopleWarning")
 def test_a_module_of_your_own_starts_from_the_initial_weights(work: Workspace, tmp_path: Path) -> None:
     path, start = tmp_path / "start.safetensors", own(3)
-    path.write_bytes(weights_bytes(start))
+    save_weights(path, start)
     mine = own(0)
     run(config(encoder="mine", method="none", init=str(path)), work, encoder=mine)
     assert all(torch.equal(value, start.state_dict()[name]) for name, value in mine.state_dict().items())
-    path.write_bytes(weights_bytes(create_encoder("vit_tiny", image_size=16)))
+    save_weights(path, create_encoder("vit_tiny", image_size=16))
     with pytest.raises(InputError, match=r"fills 0\.0 % of this encoder"):
         run(config(encoder="mine", init=str(path)), work, encoder=own(0))
 

@@ -9,8 +9,11 @@ import torch
 from learned_workspace import Toy, pretrain_config
 from torch import nn
 
+from med3dinsight.encoders import ENCODERS
+from med3dinsight.encoders.catalog import EncoderEntry
 from med3dinsight.encoders.conv_tiny import ConvTiny
 from med3dinsight.encoders.encoder import EncoderOutput
+from med3dinsight.encoders.nnformer import NNFormerEncoder
 from med3dinsight.errors import ConfigError
 from med3dinsight.pretraining.building import build_objective
 from med3dinsight.pretraining.forecast import forecast
@@ -39,6 +42,21 @@ def gradients(toy: Toy) -> Any:
     return compute
 
 
+def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    """The whole gradient to 1e-5 of its norm; each parameter's to 5e-5 of its own, where that is more than rounding."""
+    assert one.keys() == other.keys()
+    assert distance(one, other) < 1e-5
+    whole = sum(float(value.square().sum()) for value in other.values()) ** 0.5
+    for name, value in other.items():
+        assert (one[name] - value).norm() <= max(5e-5 * value.norm(), 1e-7 * whole), name
+
+
+def distance(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    """Norm of the difference over that of the other."""
+    squares = sum(float((one[name] - value).square().sum()) for name, value in other.items())
+    return float((squares / sum(float(value.square().sum()) for value in other.values())) ** 0.5)
+
+
 @pytest.mark.parametrize("chunk", [1, 3, 6])
 @pytest.mark.parametrize(
     "changes",
@@ -52,20 +70,45 @@ def gradients(toy: Toy) -> Any:
 )
 def test_the_gradient_of_chunks_is_that_of_the_batch(gradients: Any, chunk: int, changes: dict[str, Any]) -> None:
     whole, cut = gradients(None, **changes), gradients(chunk, **changes)
-    assert whole.keys() == cut.keys()
-    # The loops of the transport enlarge rounding: in double precision all agree to 1e-13.
-    for name, value in whole.items():
-        scale = value.abs().max().clamp(min=1e-3)
-        assert ((cut[name] - value).abs().max() / scale) < 1e-4 or torch.allclose(cut[name], value, atol=1e-6), name
+    assert_equal(cut, whole)
 
 
-def test_what_is_dropped_inside_the_networks_is_the_same_in_both_passes_of_a_chunk(gradients: Any) -> None:
-    """With dropout the cached gradient is that of one draw: twice the same, and not that of other draws."""
-    again = [gradients(2, method="insight", psat_dropout=0.5) for _ in range(2)]
-    for name, value in again[0].items():
-        assert torch.equal(value, again[1][name]), name
-    quiet = gradients(2, method="insight", psat_dropout=0.0)
-    assert not all(torch.allclose(value, quiet[name]) for name, value in again[0].items())
+@pytest.mark.parametrize("encoder", ["conv_tiny", "dropping"])
+def test_with_dropout_the_gradient_of_chunks_is_that_of_the_masks_that_they_draw(
+    toy: Toy, encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against plain autograd through all chunks at once, each of which draws once; whole batches draw other masks."""
+    paths = EncoderEntry(
+        lambda *_: NNFormerEncoder(width=16, num_heads=(1, 2, 4, 8), drop_path=0.5), None, None, "", ""
+    )
+    monkeypatch.setitem(ENCODERS, "dropping", paths)
+    work = toy.ready("anna", "bert")
+    config = resolve(pretrain_config(**{**GRADIENT, "psat_dropout": 0.5}, batch_volumes=5, encoder=encoder))
+    pool = load_pool(config, work, VoxelStore(work.prepared), True)
+    objective = build_objective(config, pool).objective
+    assert isinstance(objective, nn.Module)
+    objective.train()
+    inputs = objective.draw(pool, 0)
+
+    def taken() -> dict[str, torch.Tensor]:
+        found = {name: value.grad for name, value in objective.named_parameters() if value.grad is not None}
+        objective.zero_grad()
+        return found
+
+    parts = []
+    for number, start in enumerate(range(0, 5, 2)):
+        torch.manual_seed(7 + number)
+        parts.append(objective.represent({name: value[start : start + 2] for name, value in inputs.items()}))
+    together = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    expected_loss = objective.loss(together, inputs).total
+    expected_loss.backward()
+    expected = taken()
+    loss = backward(objective, inputs, 2, 7, contextlib.nullcontext)[1].total
+    cached = taken()
+    assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-6)
+    assert_equal(cached, expected)
+    backward(objective, inputs, None, 7, contextlib.nullcontext)
+    assert distance(taken(), expected) > 0.1
 
 
 class Normalised(ConvTiny):

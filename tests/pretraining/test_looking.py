@@ -124,6 +124,9 @@ else:
         {"encoder": "conv_tiny", "batch_volumes": 48, "micro_batch": 8},
         {"encoder": "vit_tiny", "batch_volumes": 16, "method": "paper"},
         {"encoder": "unetr", "batch_volumes": 2},
+        {"encoder": "conv_tiny", "method": "extended", "batch_volumes": 8, "slices_per_volume": 32},
+        {"encoder": "resenc_tiny", "method": "simmim", "batch_volumes": 96},
+        {"encoder": "vit_tiny", "method": "moco", "batch_volumes": 32},
     ],
     ids=str,
 )
@@ -158,3 +161,20 @@ def test_a_forecast_computes_nothing_and_knows_the_encoder(work: Workspace) -> N
     assert used[0] < used[1] / 2
     assert used[2] < used[1] / 2
     assert json.dumps(told)
+
+
+def test_a_forecast_counts_the_loss_of_all_pairs_and_what_transport_keeps(work: Workspace) -> None:
+    """4 x 32 pairs: the unrolled logarithms of a plan keep two float64 matrices an iteration, the factors vectors."""
+
+    def used(**changes: Any) -> int:
+        told = forecast(
+            config(method="extended", slices_per_volume=32, batch_volumes=4, reconstruction="none", **changes), work
+        )
+        return int(told["peak_memory_bytes"] - told["of_which_process"])
+
+    matrix = 8 * (4 * 32) ** 2
+    logarithms = [used(ot_iterations=count, ot_regularization=0.01) for count in (20, 40)]
+    factors = [used(ot_iterations=count) for count in (20, 40)]
+    assert logarithms[1] - logarithms[0] > 20 * 2 * matrix
+    assert factors[1] - factors[0] < 20 * matrix
+    assert used(ot_iterations=0) < logarithms[1]

@@ -87,17 +87,12 @@ def test_every_full_size_network_has_a_tiny_form_that_the_matrix_walks() -> None
 
 
 @pytest.mark.parametrize("encoder", TINY)
-def test_every_encoder_has_a_forecast_of_its_memory_or_says_why_not(work: Workspace, encoder: str) -> None:
-    config = pretrain_config(encoder=encoder, slices_per_volume=None)
-    if encoder == "vit2d_adapted_tiny":
-        with pytest.raises(ConfigError, match="looks at the values of its weights"):
-            forecast(config, work)
-        return
-    told = forecast(config, work)
+def test_every_encoder_has_a_forecast_of_its_memory(work: Workspace, encoder: str) -> None:
+    told = forecast(pretrain_config(encoder=encoder, slices_per_volume=None), work)
     assert told["peak_memory_bytes"] > told["of_which_process"] > 0
 
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "insight"])
 def test_every_method_has_a_forecast_of_its_memory(work: Workspace, method: str) -> None:
-    told = forecast(pretrain_config(encoder="conv_tiny", method=method, slices_per_volume=None), work)
+    told = forecast(pretrain_config(method=method, slices_per_volume=None, ot_iterations=20), work)
     assert told["peak_memory_bytes"] > told["of_which_process"] > 0

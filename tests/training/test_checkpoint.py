@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from med3dinsight.errors import DiskFullError
 from med3dinsight.training.checkpoint import load_checkpoint, save_checkpoint
+from med3dinsight.workspace.files import disk_errors
 
 
 def make() -> tuple[nn.Module, torch.optim.AdamW]:
@@ -62,3 +67,25 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before(tmp_path: Path, monkey
         save_checkpoint(path, "run", 2, model, optimizer)
     assert load_checkpoint(path, "run", *make()) == 1
     assert [item.name for item in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_saving_takes_no_memory_to_speak_of(tmp_path: Path) -> None:
+    model = nn.Linear(1000, 1000)
+    tracemalloc.start()
+    save_checkpoint(tmp_path / "checkpoint.pt", "run", 1, model, torch.optim.AdamW(model.parameters()))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "checkpoint.pt").stat().st_size > 4e6
+    assert peak < 1e6
+
+
+def test_a_full_disk_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def on_a_full_disk(path: Path) -> Iterator[Path]:
+        with disk_errors(path):
+            yield Path("/dev/full")
+
+    monkeypatch.setattr("med3dinsight.training.checkpoint.replacing", on_a_full_disk)
+    model = nn.Linear(1000, 1000)
+    with pytest.raises(DiskFullError, match="no space left"):
+        save_checkpoint(tmp_path / "checkpoint.pt", "run", 1, model, torch.optim.AdamW(model.parameters()))

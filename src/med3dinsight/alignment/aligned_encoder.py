@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ..encoders.encoder import token_positions
 from ..encoders.registry import create_encoder
-from ..encoders.weights import load_weights, weights_bytes
+from ..encoders.weights import load_weights, save_weights
 from ..errors import ConfigError, InputError
-from ..workspace.files import read_json, write_bytes, write_json
+from ..workspace.files import read_json, write_json
 from .query_transformer import PlaneSliceAwareTransformer
 from .settings import PSATSettings
 
@@ -82,8 +82,8 @@ def save_aligned(folder: Path, model: AlignedEncoder, facts: dict[str, Any]) -> 
     The encoder's file holds the same facts.
     """
     told = {**model.facts, **facts}
-    write_bytes(folder / PSAT, weights_bytes(model.psat))
-    write_bytes(folder / ENCODER, weights_bytes(model.encoder, told))
+    save_weights(folder / PSAT, model.psat)
+    save_weights(folder / ENCODER, model.encoder, told)
     write_json(folder / FACTS, told)
 
 

@@ -64,6 +64,9 @@ class MedNeXtEncoder(nn.Module):
             ConfigError: The volumes do not fit the stride.
         """
         check_strides((volume.shape[2], volume.shape[3], volume.shape[4]), self.stride)
+        # Volumes whose channels lie innermost (with one channel torch calls them contiguous too) would be convolved
+        # channels-last down to the last map, where oneDNN's bf16 gradient is wrong: see training/precision.py.
+        volume = volume.flatten().view(volume.shape)
         features, pyramid = self.stem(volume), []
         for stage, down in zip(self.enc_stages, self.down_blocks, strict=True):
             features = stage(features)

@@ -12,7 +12,6 @@ come from a folder: :meth:`Vit2dAdapted.from_folder`.
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,12 +159,19 @@ def _parts(vision: Any) -> VisionParts:
     """Takes a vision transformer of transformers apart."""
     embeddings = vision.embeddings
     if hasattr(vision, "layers"):  # ViT
-        return VisionParts(vision.layers, embeddings.cls_token, nn.Identity(), copy.deepcopy(vision.layernorm))
+        return VisionParts(vision.layers, embeddings.cls_token, nn.Identity(), _copied(vision.layernorm))
     if hasattr(vision, "pre_layrnorm"):  # CLIP, whose last norm is for the class token alone
         width = vision.config.hidden_size
         token = embeddings.class_embedding.reshape(1, 1, width)
         return VisionParts(vision.encoder.layers, token, vision.pre_layrnorm, nn.LayerNorm(width))
-    return VisionParts(vision.encoder.layers, None, nn.Identity(), copy.deepcopy(vision.post_layernorm))  # SigLIP
+    return VisionParts(vision.encoder.layers, None, nn.Identity(), _copied(vision.post_layernorm))  # SigLIP
+
+
+def _copied(norm: nn.LayerNorm) -> nn.LayerNorm:
+    # Not by deepcopy, which looks at where a tensor lies: tensors of a forecast lie nowhere.
+    copied = nn.LayerNorm(norm.normalized_shape, norm.eps)
+    copied.load_state_dict(norm.state_dict())
+    return copied
 
 
 def _load_vision(folder: Path) -> nn.Module:

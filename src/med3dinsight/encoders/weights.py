@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import nn
+from safetensors.torch import load_file, save, save_file
+from torch import Tensor, nn
 
 from ..errors import InputError
+from ..workspace.files import replacing
 from .seen import METADATA
 
 
@@ -37,10 +39,37 @@ def weights_bytes(module: nn.Module, facts: Mapping[str, Any] | None = None) -> 
         module: Holds the weights.
         facts: What :func:`med3dinsight.encoders.seen.facts_of` shall tell of the file: plain JSON values.
     """
+    return save(*_named(module, facts))
+
+
+def save_weights(path: Path, module: nn.Module, facts: Mapping[str, Any] | None = None) -> None:
+    """Writes what :func:`weights_bytes` gives, atomically and without having it in memory, where it would be three times.
+
+    Args:
+        path: The file.
+        module: Holds the weights.
+        facts: As for :func:`weights_bytes`.
+
+    Raises:
+        DiskFullError: There is no room for them.
+    """
+    tensors, metadata = _named(module, facts)
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:
+            # It tells the system's error as text only.
+            if number := re.search(r"\(os error (\d+)\)", str(error)):
+                raise OSError(int(number[1]), str(error)) from None
+            raise
+
+
+def _named(module: nn.Module, facts: Mapping[str, Any] | None) -> tuple[dict[str, Tensor], dict[str, str] | None]:
+    """Tensors by name, and the file's metadata."""
     shared = shared_names(module)
     state = {name: value for name, value in module.state_dict().items() if name not in shared}
     metadata = None if facts is None else {METADATA: json.dumps(facts, sort_keys=True)}
-    return save({name: value.detach().cpu().contiguous() for name, value in state.items()}, metadata)
+    return {name: value.detach().cpu().contiguous() for name, value in state.items()}, metadata
 
 
 def load_weights(module: nn.Module, path: Path) -> int:
@@ -48,9 +77,7 @@ def load_weights(module: nn.Module, path: Path) -> int:
 
     Args:
         module: Takes the weights.
-        path: A file written by :func:`weights_bytes`.
-
-    Returns:
+        path: A file written by XX:
         How many tensors were loaded.
 
     Raises:

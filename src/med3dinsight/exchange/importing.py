@@ -12,7 +12,7 @@ from ..encoders.registry import check_name, create_encoder
 from ..encoders.seen import facts_of, seen_in
 from ..errors import ConfigError, suggest
 from ..types import Progress, silent
-from ..workspace.files import write_bytes, write_json
+from ..workspace.files import write_json
 
 if TYPE_CHECKING:
     from ..encoders.load_report import LoadReport
@@ -64,7 +64,7 @@ def import_weights(
         InputError: The file cannot be read, or too little of the encoder is in it.
     """
     from ..encoders.loading import MINIMUM_SHARE, WeightsWarning, load_pretrained
-    from ..encoders.weights import weights_bytes
+    from ..encoders.weights import save_weights
 
     published = PUBLISHED.get(source) if not Path(source).exists() else None
     if published is None and not Path(source).exists() and not Path(source).suffix:
@@ -87,7 +87,7 @@ def import_weights(
         origin |= {"licence": published.licence, "source": published.source}
     kept = {key: facts[key] for key in _KEPT if key in facts}
     facts = {"encoder": name, "image_size": size, **origin, **kept, **seen_in(facts or None).as_json()}
-    write_bytes(folder / "encoder.safetensors", weights_bytes(module, facts))
+    save_weights(folder / "encoder.safetensors", module, facts)
     write_json(folder / "encoder.json", facts)
     write_json(folder / "loading.json", report.as_json())
     return Imported(name, folder / "encoder.safetensors", report)

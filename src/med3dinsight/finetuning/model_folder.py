@@ -8,16 +8,16 @@ from typing import Any
 from torch import nn
 
 from ..encoders.seen import Seen
-from ..encoders.weights import load_weights, weights_bytes
+from ..encoders.weights import load_weights, save_weights
 from ..errors import InputError
 from ..networks.registry import create_network
-from ..workspace.files import read_json, write_bytes, write_json
+from ..workspace.files import read_json, write_json
 
 
 def write_model(folder: Path, network: nn.Module, facts: dict[str, Any], seen: Seen) -> None:
     """Writes weights and facts; the file of weights tells whom they have seen."""
     told = {"network": facts["network"], "task": facts["task"], **seen.as_json()}
-    write_bytes(folder / "model.safetensors", weights_bytes(network, told))
+    save_weights(folder / "model.safetensors", network, told)
     write_json(folder / "model.json", facts)
 
 

@@ -39,5 +39,6 @@ def self_distillation(
         says = F.softmax((full_precision(teacher.detach()) - centre) / teacher_temperature, dim=-1)
         guesses = F.log_softmax(full_precision(student) / student_temperature, dim=-1)
         pairs = -torch.einsum("bgk,bvk->bgv", says, guesses).mean(0)
-        other = ~torch.eye(*pairs.shape, dtype=torch.bool, device=pairs.device)
-        return pairs[other].mean()
+        views, of_student = pairs.shape
+        other = [(x, y) for x in range(views) for y in range(of_student) if x != y]
+        return pairs[[x for x, _ in other], [y for _, y in other]].mean()

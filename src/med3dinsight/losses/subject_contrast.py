@@ -40,7 +40,7 @@ def subject_contrast(
         >>> subject_contrast(torch.eye(3), torch.eye(3), torch.tensor([0, 1, 1]), 0.01).item() < 1e-6
         True
     """
-    if bool((subjects == subjects[0]).all()):
+    if not bool((subjects != subjects[0]).any()):
         raise ConfigError(
             "every volume of the step belongs to one person, and negatives are other people",
             "raise pretrain.batch_volumes to 2 or more, and pre-train on two people or more",

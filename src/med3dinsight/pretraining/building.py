@@ -11,10 +11,10 @@ from torch import nn
 
 from ..alignment.aligned_encoder import AlignedEncoder, save_aligned
 from ..encoders.registry import create_encoder
-from ..encoders.weights import weights_bytes
+from ..encoders.weights import save_weights
 from ..training.averaging import WeightAverage
 from ..training.seeding import seed_weights
-from ..workspace.files import write_bytes, write_json
+from ..workspace.files import write_json
 from .config import PretrainConfig
 from .methods import find_method
 from .people import Sighted
@@ -103,5 +103,5 @@ def save_run(
         save_aligned(folder, kept, {**facts, "encoder": config.encoder})
         return
     facts = {"encoder": config.encoder, "image_size": image_size, "psat": None, **facts}
-    write_bytes(folder / "encoder.safetensors", weights_bytes(kept, facts))
+    save_weights(folder / "encoder.safetensors", kept, facts)
     write_json(folder / "encoder.json", facts)

@@ -43,7 +43,10 @@ class PretrainConfig(StageConfig):
     steps: int = Field(1000, ge=1, description="optimiser steps")
     batch_volumes: int | None = Field(None, ge=1, description="crops (or cubes) a step")
     micro_batch: int | None = Field(
-        None, ge=1, description="crops encoded at a time, for little memory; the gradient stays that of the batch"
+        None,
+        ge=1,
+        description="crops encoded at a time, for little memory; the gradient stays that of the batch, where networks "
+        "drop units or paths that of a batch of other masks",
     )
     optimizer: Optimizer | None = Field(None, description="adamw, or adam (weight decay in the gradient)")
     learning_rate: float | None = Field(None, gt=0, le=1, description="peak learning rate")

@@ -10,8 +10,13 @@ A contrastive loss needs all representations at once, but each needs only its ow
 .. math:: \frac{dL}{d\theta} = \sum_i \frac{\partial L}{\partial z_i} \frac{\partial z_i}{\partial \theta}
 
 Memory is that of one chunk, and the volumes are encoded twice. Where the loss is a mean over volumes the cache is
-just a weight, and the same code serves as gradient accumulation. Dropout and drop path draw from a generator that is
-seeded by (seed, step, chunk), so that both passes of a chunk, and a resumed run, draw the same.
+just a weight, and the same code serves as gradient accumulation.
+
+Dropout and drop path draw from a generator that is seeded by (seed, step, chunk), so that both passes of a chunk, and a
+resumed run, draw the same: the gradient is the exact one of the loss of these masks. But they are other masks than the
+whole batch would draw at once, so that chunks of another size give the gradient of another draw; only without dropout
+and drop path do all sizes give the same. (Masks seeded volume by volume would be the same for all sizes, and take
+layers of our own and an encoder that draws for each volume alone.)
 """
 
 from __future__ import annotations
@@ -42,7 +47,8 @@ def backward(
     Args:
         objective: The method.
         inputs: The whole batch, ``(b, ...)`` each, on the device.
-        chunk: Volumes encoded at a time; None for all at once.
+        chunk: Volumes encoded at a time; None for all at once. Where networks drop units or paths it also decides
+            which.
         seed: Of what is drawn inside the networks.
         precision: Makes the mixed-precision context of the encoder.
 

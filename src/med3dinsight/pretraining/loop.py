@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..training.averaging import WeightAverage
 from ..training.checkpoint import load_checkpoint, save_checkpoint
@@ -96,20 +96,12 @@ def train(
     state = state_of(objective, average)
     first = load_checkpoint(folder / "checkpoint.pt", identity, state, optimizer)
     log = RunLog(folder / "log.jsonl", first, tensorboard=folder / "tensorboard" if config.tensorboard else None)
-    learning = [value for group in optimizer.param_groups for value in group["params"]]
     started, done, note = time.perf_counter(), first, ""
     for step in range(first, config.steps):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _rate(recipe, step, config.steps)
-        objective.train()
-        inputs = {name: value.to(device) for name, value in objective.draw(pool, step).items()}
-        optimizer.zero_grad()
-        seed = step_seed(config.seed, step)
         with listening(objective.encoder) as heard:
-            represented, terms = backward(
-                objective, inputs, config.micro_batch, seed, precision_of(config, objective, pool, device)
-            )
-        norm = torch.nn.utils.clip_grad_norm_(learning, recipe.gradient_clip or math.inf)
+            inputs, represented, terms, norm = gradient_step(objective, optimizer, pool, config, step, device)
         refuse_divergence(terms.total, norm, step, folder)
         optimizer.step()
         objective.after_step(step)
@@ -119,7 +111,7 @@ def train(
         if done % LOG_EVERY == 0 or done == config.steps:
             rate, seconds = optimizer.param_groups[0]["lr"], round(time.perf_counter() - started, 3)
             row = {"gradient_norm": float(norm), "learning_rate": rate, "seconds": seconds}
-            told = _told(objective, represented, inputs, terms)
+            told = tell(objective, represented, inputs, terms)
             told |= tell_spread(heard, represented, told, warm=done > recipe.warmup_steps)
             note = "; the embedding has COLLAPSED" if told.get("collapsed") else ""
             log.write(step=done, loss=loss, **row, **told)
@@ -146,6 +138,40 @@ def _rate(recipe: Recipe, step: int, steps: int) -> float:
     return warmup_constant(step, recipe.warmup_steps)
 
 
+def gradient_step(
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    pool: Pool,
+    config: PretrainConfig,
+    step: int,
+    device: torch.device,
+    computed_on: torch.device | None = None,
+) -> tuple[Inputs, Represented, Terms, Tensor]:
+    """Draws a step's batch and computes its gradient, clipped.
+
+    Args:
+        objective: The method, on the device.
+        optimizer: Knows what learns.
+        pool: What is drawn from.
+        config: Resolved settings.
+        step: Number of the step.
+        device: Where the tensors are.
+        computed_on: The device whose precision is taken; ``device`` itself unless a step is only forecast.
+
+    Returns:
+        Inputs, representations, the loss, and the gradient's norm before it was clipped.
+    """
+    assert isinstance(objective, nn.Module)
+    objective.train()
+    inputs = {name: value.to(device) for name, value in objective.draw(pool, step).items()}
+    optimizer.zero_grad()
+    precision = precision_of(config, objective, pool, computed_on or device)
+    represented, terms = backward(objective, inputs, config.micro_batch, step_seed(config.seed, step), precision)
+    learning = [value for group in optimizer.param_groups for value in group["params"]]
+    norm = torch.nn.utils.clip_grad_norm_(learning, config.recipe.gradient_clip or math.inf)
+    return inputs, represented, terms, norm
+
+
 def precision_of(
     config: PretrainConfig, objective: Objective, pool: Pool, device: torch.device
 ) -> Callable[[], AbstractContextManager[object]]:
@@ -157,7 +183,8 @@ def precision_of(
     return lambda: autocast(device, edge)
 
 
-def _told(objective: Objective, represented: Represented, inputs: Inputs, terms: Terms) -> dict[str, Any]:
+def tell(objective: Objective, represented: Represented, inputs: Inputs, terms: Terms) -> dict[str, Any]:
+    """Returns what the log says of a step."""
     told: dict[str, Any] = {f"loss_{name}": value.item() for name, value in terms.parts.items()}
     if terms.floor:
         told["loss_above_floor"] = terms.total.item() - terms.floor

@@ -6,22 +6,29 @@ step number are the whole state.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..workspace.files import write_bytes
+from ..workspace.files import replacing
 
 
 def save_checkpoint(path: Path, identity: str, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Writes model, optimiser and the number of finished steps atomically."""
-    buffer = io.BytesIO()
+    """Writes model, optimiser and the number of finished steps atomically.
+
+    Raises:
+        DiskFullError: There is no room for it.
+    """
     state = {"identity": identity, "step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save(state, buffer)
-    write_bytes(path, buffer.getvalue())
+    # Straight to the file: in memory it would take the weights and both moments twice over.
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            # After a full disk torch's writer fails once more by itself, and that error hides the cause.
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def load_checkpoint(path: Path, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:

@@ -7,9 +7,11 @@ import resource
 import sys
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -59,36 +61,77 @@ class StorageMeter(TorchDispatchMode):
         return result
 
 
-def forecast_peak(step: Callable[[], Any]) -> int:
-    """Returns the peak of bytes in tensors while a step runs on tensors that hold nothing.
+class _Answers(TorchDispatchMode):
+    """Answers whoever looks at a value that a fake tensor does not have: ``truth``, or zero."""
+
+    def __init__(self, truth: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.truth = truth
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        from torch._subclasses.fake_tensor import DataDependentOutputException
+
+        try:
+            return func(*args, **(kwargs or {}))
+        except DataDependentOutputException:
+            if func is not torch.ops.aten._local_scalar_dense.default:
+                raise
+            kind = args[0].dtype
+            return self.truth if kind == torch.bool else 0.0 if kind.is_floating_point else 0
+
+
+@dataclass(frozen=True)
+class TensorBytes:
+    """What a step takes.
+
+    Attributes:
+        peak: Most bytes in tensors at once.
+        kept: Bytes in what the step returned, and in all that hangs on it.
+    """
+
+    peak: int
+    kept: int
+
+
+def forecast_tensors(step: Callable[[StorageMeter], Any], *, truth: bool = True) -> TensorBytes:
+    """Returns the bytes in tensors while a step runs on tensors that hold nothing.
 
     Args:
-        step: Builds networks and optimiser and steps twice (the optimiser's state appears with the first); takes
-            no data, and must not look at values.
+        step: Builds and computes what is to be counted and returns what is kept; is given what counts it. It takes no
+            data, and no shape in it may follow from values.
+        truth: What a comparison of values is taken to have given where the step asks for it; numbers are taken for 0.
 
     Raises:
-        ConfigError: It does look at values, as transformers' models do when they are built.
+        ConfigError: A shape follows from values.
     """
     # Not at the top: it brings some 60 MiB, which a run that only tells its peak would pay for.
-    from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+    from torch._subclasses.fake_tensor import (
+        DataDependentOutputException,
+        DynamicOutputShapeException,
+        FakeTensorMode,
+    )
 
     meter = StorageMeter()
-    # torch's truncated normal looks at the values that it draws, and there are none.
+    # torch's truncated normal draws until the values fit, and there are none; libraries hold references to its public
+    # name, so that what lies behind it is replaced.
     with (
-        mock.patch("torch.nn.init.trunc_normal_", lambda tensor, *_, **__: tensor),
+        mock.patch("torch.nn.init._no_grad_trunc_normal_", lambda tensor, *_, **__: tensor),
         FakeTensorMode(allow_non_fake_inputs=True),
+        _Answers(truth),
         meter,
     ):
         try:
-            kept = step()
-        except DataDependentOutputException:
+            kept = step(meter)
+        except (DataDependentOutputException, DynamicOutputShapeException):
             raise ConfigError(
-                "no forecast of memory can be made: something that is built looks at the values of its weights",
+                "no forecast of memory can be made: some shapes follow from values, which are not computed for it",
                 "run a few steps instead; the result tells peak_memory_bytes",
             ) from None
-    peak = meter.peak
+    counted = TensorBytes(meter.peak, meter.live)
     del kept
-    return peak
+    return counted
 
 
 def resident_bytes() -> int:

@@ -11,8 +11,10 @@ import torch
 
 from ..errors import ConfigError
 
-#: oneDNN (in torch 2.13) returns garbage as the bf16 weight gradient of a 3 x 3 x 3 convolution on a map that is two
-#: voxels long. Crops with this edge have no such maps in any encoder, and smaller ones are cheap in fp32.
+#: oneDNN (in torch 2.13 on CPUs) returns garbage as the bf16 weight gradient of a *depthwise* convolution that reads a
+#: map *channels-last* and shorter than its kernel along x: for kernels of 3 a map of two voxels. Dense convolutions and
+#: maps laid out channel by channel have none of it. MedNeXt lays its maps out so; modules of other people need not.
+#: Smaller crops than this are cheap in fp32; maps of this edge still shrink to two voxels in networks of stride 16.
 SMALLEST_BF16_EDGE = 32
 
 

@@ -170,7 +170,7 @@ def test_volumes_are_held_to_the_same_sizes(name: str, size: tuple[int, int, int
 
 
 def test_a_volume_that_is_too_small_for_the_inflated_resnet_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"\(32, 32, 8\) voxels is too small") as caught:
+    with pytest.raises(ConfigError, match="32 x 32 x 8 voxels is too small") as caught:
         create_encoder("i3resnet_tiny")(torch.rand(1, 1, 32, 32, 8))
     assert "at least 16" in caught.value.hint
 

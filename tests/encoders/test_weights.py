@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from med3dinsight.encoders import create_encoder
-from med3dinsight.encoders.weights import load_weights, weights_bytes
-from med3dinsight.errors import InputError
+from med3dinsight.encoders.weights import load_weights, save_weights, weights_bytes
+from med3dinsight.errors import DiskFullError, InputError
 
 
 def test_weights_come_back_bit_for_bit(tmp_path: Path) -> None:
@@ -54,3 +56,26 @@ def test_missing_and_damaged_files_are_told_apart(tmp_path: Path) -> None:
     path.write_bytes(weights_bytes(encoder)[:-100])
     with pytest.raises(InputError, match="no readable safetensors file"):
         load_weights(encoder, path)
+
+
+def test_weights_are_written_as_they_are_serialised_and_take_no_memory_to_speak_of(tmp_path: Path) -> None:
+    encoder, path = create_encoder("conv_tiny"), tmp_path / "encoder.safetensors"
+    tracemalloc.start()
+    save_weights(path, encoder, {"encoder": "conv_tiny"})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < path.stat().st_size / 4
+    assert path.read_bytes() == weights_bytes(encoder, {"encoder": "conv_tiny"})
+
+
+def test_a_full_disk_is_told_as_one_and_leaves_the_file_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    path = tmp_path / "encoder.safetensors"
+    path.write_bytes(b"before")
+    monkeypatch.setattr("med3dinsight.encoders.weights.save_file", full)
+    with pytest.raises(DiskFullError, match="no space left"):
+        save_weights(path, create_encoder("conv_tiny"))
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]

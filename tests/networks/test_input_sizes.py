@@ -26,6 +26,9 @@ def test_refusals_say_what_would_fit() -> None:
     assert caught.value.hint == "use a multiple of 8, such as 8 x 8 x 16"
     with pytest.raises(ConfigError, match="a cube of 15 voxels is too small") as caught:
         POOLED.check_cube(15)
+    assert caught.value.hint == "use edges of at least 32 voxels"
+    with pytest.raises(ConfigError, match="a volume of 15 x 16 x 64 voxels is too small") as caught:
+        POOLED.check(torch.zeros(1, 1, 15, 16, 64), training=False)
     assert caught.value.hint == "use edges of at least 16 voxels"
 
 
@@ -45,7 +48,7 @@ def test_one_value_to_normalise_is_refused() -> None:
         ("segmentation", "attention_unet", 40, "use a multiple of 16, such as 48"),
         ("segmentation", "nnunet", 100, "use a multiple of 32, such as 128"),
         ("segmentation", "nnunet", 32, "use edges of at least 64 voxels"),
-        ("segmentation", "transunet", 16, "use a multiple of 32, such as 32"),
+        ("segmentation", "transunet", 16, "use a multiple of 32, such as 64"),
         ("classification", "densenet121_3d", 28, "use edges of at least 29 voxels"),
         ("classification", "mrnet", 62, "use edges of at least 63 voxels"),
         ("classification", "m3t_tiny", 1, "use edges of at least 2 voxels, or a smaller slice_stride"),

@@ -150,13 +150,14 @@ def test_the_forecast_of_memory_is_within_a_quarter_of_what_is_measured(
 
 
 def test_a_forecast_computes_nothing_and_knows_the_encoder(work: Workspace) -> None:
-    told = forecast(config(encoder="vit", batch_volumes=2), work)
+    told = forecast(config(encoder="vit", batch_volumes=2, ot_iterations=20), work)
     assert told["parameters"] > 88e6
     # Weights, gradients and both moments of AdamW in fp32.
     assert told["peak_memory_bytes"] - told["of_which_process"] > 4 * 4 * 88e6
-    small = forecast(config(encoder="conv_tiny", batch_volumes=2), work)
-    large = forecast(config(encoder="conv_tiny", batch_volumes=512), work)
-    cut = forecast(config(encoder="conv_tiny", batch_volumes=512, micro_batch=2), work)
+    few = {"encoder": "conv_tiny", "slices_per_volume": 1, "ot_iterations": 20}
+    small = forecast(config(batch_volumes=2, **few), work)
+    large = forecast(config(batch_volumes=512, **few), work)
+    cut = forecast(config(batch_volumes=512, micro_batch=2, **few), work)
     used = [row["peak_memory_bytes"] - row["of_which_process"] for row in (small, large, cut)]
     assert used[0] < used[1] / 2
     assert used[2] < used[1] / 2

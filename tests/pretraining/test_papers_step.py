@@ -15,7 +15,7 @@ from med3dinsight.encoders import create_encoder
 from med3dinsight.pretraining.building import build_objective
 from med3dinsight.pretraining.gradient_cache import backward
 from med3dinsight.pretraining.loop import precision_of
-from med3dinsight.pretraining.methods import resolve
+from med3dinsight.pretraining.resolving import resolve
 from med3dinsight.pretraining.targets import load_pool
 from med3dinsight.workspace.voxel_store import VoxelStore
 

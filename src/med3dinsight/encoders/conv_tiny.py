@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .any_size import check_edges
 from .encoder import EncoderOutput
 
 #: Channels at 1/2, 1/4 and 1/8 of the input size.
@@ -55,7 +56,12 @@ class ConvTiny(nn.Module):
         self.neck = nn.Conv3d(previous, previous, 1)
 
     def forward(self, volume: Float[Tensor, "b c x y z"]) -> EncoderOutput:
-        """Encodes volumes; any size from 8 voxels up works."""
+        """Encodes volumes; any size from 8 voxels up works.
+
+        Raises:
+            ConfigError: An axis has no voxel.
+        """
+        check_edges((volume.shape[2], volume.shape[3], volume.shape[4]))
         pyramid, features = [], volume
         for stage in self.stages:
             features = stage(features)

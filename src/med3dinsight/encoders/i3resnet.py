@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import ConfigError
+from .any_size import check_edges
 from .encoder import EncoderOutput
 
 #: Blocks of ResNet-152's four layers.
@@ -96,11 +97,7 @@ class I3ResNet(nn.Module):
             ConfigError: An edge is shorter than 16 voxels, or one volume in training leaves one value to normalise.
         """
         x, y, z = volume.shape[2:]
-        if min(x, y, z) < SMALLEST:
-            raise ConfigError(
-                f"a volume of {(x, y, z)} voxels is too small for this encoder",
-                f"use at least {SMALLEST} voxels along every edge",
-            )
+        check_edges((x, y, z), SMALLEST)
         if self.training and volume.shape[0] == 1 and max(x, y, 2 * z) <= 32:
             raise ConfigError(
                 f"one volume of {(x, y, z)} voxels a step leaves nothing to normalise in training",

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .any_size import check_edges
 from .encoder import EncoderOutput
 from .window_attention import RelativeIndex, WindowAttention
 from .window_block import WindowBlock
@@ -171,7 +172,12 @@ class NNFormerEncoder(nn.Module):
                 self.merges.append(ConvolutionalMerging(self.widths[level - 1]))
 
     def forward(self, volume: Float[Tensor, "b c x y z"]) -> EncoderOutput:
-        """Encodes volumes; maps of the pyramid and tokens are normalised."""
+        """Encodes volumes; maps of the pyramid and tokens are normalised.
+
+        Raises:
+            ConfigError: An axis has no voxel.
+        """
+        check_edges((volume.shape[2], volume.shape[3], volume.shape[4]))
         features = self.patch_embed(volume)
         maps = []
         for level, (stage, norm) in enumerate(zip(self.stages, self.norms, strict=True)):

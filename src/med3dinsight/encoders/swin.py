@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, suggest
 from ..types import Shape3
+from .any_size import check_edges
 from .encoder import EncoderOutput
 from .window_attention import WindowAttention
 from .window_block import WindowBlock
@@ -148,7 +149,12 @@ class SwinEncoder(nn.Module):
             self.add_module(f"layers{number + 1}", nn.ModuleList([stage]))
 
     def forward(self, volume: Float[Tensor, "b c x y z"]) -> EncoderOutput:
-        """Encodes volumes; maps of the pyramid are normalised over channels, without parameters."""
+        """Encodes volumes; maps of the pyramid are normalised over channels, without parameters.
+
+        Raises:
+            ConfigError: An axis has no voxel.
+        """
+        check_edges((volume.shape[2], volume.shape[3], volume.shape[4]))
         features = self.patch_embed(volume)
         maps = [features]
         for number in range(self.num_stages):

@@ -43,7 +43,7 @@ def weights_bytes(module: nn.Module, facts: Mapping[str, Any] | None = None) -> 
 
 
 def save_weights(path: Path, module: nn.Module, facts: Mapping[str, Any] | None = None) -> None:
-    """Writes what :func:`weights_bytes` gives, atomically and without having it in memory, where it would be three times.
+    """Writes what :func:`weights_bytes` gives, atomically, and without it in memory, where it would be three times.
 
     Args:
         path: The file.

@@ -63,15 +63,17 @@ class InputSizes:
         return next(edge for edge in count(self.multiple, self.multiple) if self.coarsest(edge) >= coarsest)
 
     def _check_fit(self, size: tuple[int, ...]) -> None:
+        # A cube that instance norm takes has more than one voxel on the coarsest map.
+        smallest = self.smallest(2 if self.instance_norm and len(set(size)) == 1 else 1)
         if any(edge % self.multiple for edge in size):
-            nearest = [_nearest(edge, self.multiple, self.smallest()) for edge in size]
+            nearest = [_nearest(edge, self.multiple, smallest) for edge in size]
             raise ConfigError(
                 f"{_named(size)} does not fit a network that takes multiples of {self.multiple}",
                 f"use a multiple of {self.multiple}, such as {_by(nearest)}",
             )
         if any(self.coarsest(edge) < 1 for edge in size):
             raise ConfigError(
-                f"{_named(size)} is too small for this network", f"use edges of at least {self.smallest()} voxels"
+                f"{_named(size)} is too small for this network", f"use edges of at least {smallest} voxels"
             )
 
     def _check_values(self, size: tuple[int, ...], batch: int) -> None:

@@ -18,10 +18,10 @@ _MERLIN = "ours, with the published key names, Blankemeier et al. 2024"
 
 
 def _conv_tiny(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_filled
+    from ..any_size import check_edges
     from ..conv_tiny import ConvTiny
 
-    check_filled((image_size,) * 3)
+    check_edges((image_size,) * 3)
     return ConvTiny(in_channels)
 
 
@@ -47,18 +47,18 @@ def _mednext(variant: Variant) -> Callable[[int, int], nn.Module]:
 
 
 def _i3resnet152(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_filled
-    from ..i3resnet import I3ResNet
+    from ..any_size import check_edges
+    from ..i3resnet import SMALLEST, I3ResNet
 
-    check_filled((image_size,) * 3)
+    check_edges((image_size,) * 3, SMALLEST)
     return I3ResNet(in_channels=in_channels)
 
 
 def _i3resnet_tiny(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_filled
-    from ..i3resnet import I3ResNet
+    from ..any_size import check_edges
+    from ..i3resnet import SMALLEST, I3ResNet
 
-    check_filled((image_size,) * 3)
+    check_edges((image_size,) * 3, SMALLEST)
     return I3ResNet((1, 1, 2, 1), width=8, in_channels=in_channels)
 
 

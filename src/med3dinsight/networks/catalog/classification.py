@@ -17,6 +17,7 @@ def _resnet(*, tiny: bool, shortcut_bias: bool) -> Build:
     def build(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
         from ..resnet3d import RESNET50, TINY, ResNetClassifier
 
+        ResNetClassifier.sizes.check_cube(image_size)
         return ResNetClassifier(TINY if tiny else RESNET50, num_classes, in_channels, shortcut_bias=shortcut_bias)
 
     return build

@@ -48,6 +48,7 @@ def _med3d(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
     from ..med3d import Med3D
     from ..resnet3d import RESNET50
 
+    Med3D.sizes.check_cube(image_size)
     return Med3D(RESNET50, num_classes, in_channels)
 
 
@@ -55,6 +56,7 @@ def _med3d_tiny(num_classes: int, image_size: int, in_channels: int) -> nn.Modul
     from ..med3d import Med3D
     from ..resnet3d import TINY
 
+    Med3D.sizes.check_cube(image_size)
     return Med3D(TINY, num_classes, in_channels, head=16)
 
 

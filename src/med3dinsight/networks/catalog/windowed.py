@@ -29,7 +29,8 @@ def _nnformer(name: str) -> Build:
     def build(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
         from ..nnformer import NNFormerSegmenter
 
-        encoder = create_encoder(name, image_size=image_size, in_channels=in_channels)
+        # The encoder alone takes any size; what the network refuses names sizes that the decoder takes too.
+        encoder = create_encoder(name, image_size=max(image_size, 1), in_channels=in_channels)
         network = NNFormerSegmenter(encoder, num_classes)  # type: ignore[arg-type]
         network.sizes.check_cube(image_size)
         return network

@@ -64,6 +64,7 @@ def test_a_fold_is_tested_and_all_others_train_with_nobody_tested_twice() -> Non
     [
         ({"folds": 4}, "3 labelled subject.* cannot be parted into 4 folds"),
         ({"folds": 3, "fold": 3}, "no fold 3 of 3"),
+        ({"fold": 2}, "fold = 2 has no effect without folds"),
         ({"folds": 3, "test": ("anna",)}, "sides are named as well"),
     ],
 )

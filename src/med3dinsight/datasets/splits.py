@@ -58,11 +58,8 @@ def split_alike(kind_of: Mapping[str, Hashable], seed: int) -> tuple[list[str], 
     if len(kind_of) < 2:
         raise ConfigError(f"{len(kind_of)} subject(s) with labels cannot be split", "add people, or name the sides")
     generator = np.random.default_rng(seed)
-    of_kind: dict[Hashable, list[str]] = {}
-    for name in sorted(kind_of):
-        of_kind.setdefault(kind_of[name], []).append(name)
     places: list[tuple[float, float, str]] = []
-    for names in of_kind.values():
+    for names in _by_kind(kind_of):
         shuffled = [names[i] for i in generator.permutation(len(names))]
         places += [((k + 0.5) / len(names), generator.random(), name) for k, name in enumerate(shuffled)]
     return _deal([name for _, _, name in sorted(places)])
@@ -95,13 +92,17 @@ def fold_subjects(kind_of: Mapping[str, Hashable], folds: int, seed: int) -> lis
         )
     generator = np.random.default_rng(seed)
     order: list[str] = []
-    of_kind: dict[Hashable, list[str]] = {}
-    for name in sorted(kind_of):
-        of_kind.setdefault(kind_of[name], []).append(name)
-    for names in of_kind.values():
+    for names in _by_kind(kind_of):
         order += [names[i] for i in generator.permutation(len(names))]
     # Round by round, on through the kinds: a kind's people go to as many folds as they can.
     return [sorted(order[first::folds]) for first in range(folds)]
+
+
+def _by_kind(kind_of: Mapping[str, Hashable]) -> list[list[str]]:
+    of_kind: dict[Hashable, list[str]] = {}
+    for name in sorted(kind_of):
+        of_kind.setdefault(kind_of[name], []).append(name)
+    return list(of_kind.values())
 
 
 def _deal(order: list[str]) -> tuple[list[str], list[str], list[str]]:

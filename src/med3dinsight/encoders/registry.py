@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import suggest
 from ..errors import ConfigError
+from .any_size import check_edges
 from .catalog import ENCODERS as ENCODERS
 from .catalog import EncoderEntry
 from .plugins import find_plug_ins, list_plug_ins
@@ -78,6 +79,8 @@ def create_encoder(
     """
     if isinstance(name, str):
         encoder = find_encoder(name).build(image_size, in_channels)
+        # Those that take some sizes only have refused it by now, and named theirs.
+        check_edges((image_size,) * 3)
     else:
         from .checking import check_encoder
 

@@ -77,7 +77,9 @@ def load_weights(module: nn.Module, path: Path) -> int:
 
     Args:
         module: Takes the weights.
-        path: A file written by XX:
+        path: A file written by :func:`weights_bytes` or :func:`save_weights`.
+
+    Returns:
         How many tensors were loaded.
 
     Raises:

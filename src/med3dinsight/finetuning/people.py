@@ -93,6 +93,10 @@ def _sides(config: FinetuneConfig, labelled: list[Case], table: LabelTable | Non
     named = (config.train, config.validation, config.test)
     if config.folds:
         return _fold(config, labelled, table)
+    if config.fold:
+        raise ConfigError(
+            f"finetune.fold = {config.fold} has no effect without folds", "set finetune.folds to their number"
+        )
     subjects = {case.subject for case in labelled}
     if table is not None and table.side_of:
         if any(named):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..config import suggest
+from ..encoders.any_size import check_edges
 from ..encoders.plugins import find_plug_ins
 from ..encoders.registry import ENCODERS
 from ..errors import ConfigError
@@ -69,7 +70,10 @@ def create_network(
         >>> create_network("conv_tiny", 3).encoder.embed_dim
         128
     """
-    return find_network(name, task).build(num_classes, image_size, in_channels)
+    network = find_network(name, task).build(num_classes, image_size, in_channels)
+    # Those that take some sizes only have refused it by now, and named theirs.
+    check_edges((image_size,) * 3)
+    return network
 
 
 def list_networks() -> list[dict[str, Any]]:

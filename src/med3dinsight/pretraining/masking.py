@@ -12,9 +12,6 @@ from torch import Tensor
 from ..errors import ConfigError
 from .config import PretrainConfig
 
-#: Edge of a masked block in voxels where nothing is said.
-BLOCK = 8
-
 
 def draw_masks(rng: np.random.Generator, config: PretrainConfig, shape: Sequence[int]) -> Bool[Tensor, "b p q r"]:
     """Masks the same share of blocks of every volume.

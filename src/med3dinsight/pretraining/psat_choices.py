@@ -10,6 +10,7 @@ from .config import PretrainConfig
 
 if TYPE_CHECKING:
     from ..alignment.settings import PSATSettings
+    from ..losses.alignment import AlignmentSettings
 
 #: Settings of ``[pretrain]`` and the choices of PSAT that they change.
 PSAT_CHOICES = {
@@ -44,6 +45,20 @@ def psat_settings(config: PretrainConfig) -> PSATSettings:
 
     changed = {own: value for name, own in PSAT_CHOICES.items() if (value := getattr(config, name)) is not None}
     return replace(PSAT_PRESETS[config.method], **changed)
+
+
+def alignment_settings(config: PretrainConfig) -> AlignmentSettings:
+    """Returns what the alignment loss is made from; what its kind does not read stays at the loss's own default."""
+    from ..losses.alignment import AlignmentSettings
+
+    read = {name: value for name in ("alignment", "metric", "temperature") if (value := getattr(config, name))}
+    return AlignmentSettings(
+        **read,
+        regularization=config.ot_regularization,
+        mass=config.ot_mass,
+        iterations=config.ot_iterations or None,
+        learn_temperature=config.learn_temperature,
+    )
 
 
 def check_alignment(config: PretrainConfig) -> None:

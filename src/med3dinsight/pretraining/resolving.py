@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from .config import PretrainConfig
 from .methods import METHODS, Method, find_method
 from .psat_choices import check_alignment, preset_choices
-from .settings_read import CHOICES, SPECIFIC
+from .settings_read import CHOICES, MASK_BLOCK, SPECIFIC
 
 #: Given where neither the user nor the method says anything.
 _DEFAULTS: Mapping[str, Any] = {
@@ -21,7 +21,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "metric": "euclidean",
     "reconstruction": "none",
     "mask_ratio": 0.6,
-    "mask_block": 8,
+    "mask_block": MASK_BLOCK,
     "teacher_momentum": 0.99,
 }
 

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 
 Names = frozenset[str]
 
+#: Edge of a masked block in voxels where nothing is said.
+MASK_BLOCK = 8
+
 #: 2D features of slices, and their controls.
 FEATURES: Names = frozenset({"captioner", "towers", "shuffled_pairs", "wrong_texts"})
 #: One plain look at a crop; views move and change it otherwise.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..alignment.aligned_encoder import AlignedEncoder
 from ..encoders.encoder import token_positions
-from ..losses.alignment import AlignmentSettings, build_alignment_loss
+from ..losses.alignment import build_alignment_loss
 from ..readouts.online import embedding_spread, matching_accuracy
 from ..training.augmentation import contrast_curve
 from ..training.seeding import step_generator
@@ -18,7 +18,7 @@ from .config import PretrainConfig
 from .masking import draw_masks
 from .objective import Inputs, Represented, Terms
 from .pool import Pool
-from .psat_choices import psat_settings
+from .psat_choices import alignment_settings, psat_settings
 from .reconstruction import Reconstruction
 
 SIDES = ("image", "text")
@@ -45,15 +45,7 @@ class SliceAlignment(nn.Module):
         self.config = config
         self.pairs_per_volume = config.slices_per_volume or 1
         self.model = AlignedEncoder(encoder, pool.crop_size, images.shape[1], psat_settings(config))
-        settings = AlignmentSettings(
-            alignment=config.alignment or "infonce",
-            metric=config.metric or "euclidean",
-            regularization=config.ot_regularization,
-            mass=config.ot_mass,
-            iterations=config.ot_iterations or None,
-            temperature=config.temperature or 0.07,
-            learn_temperature=config.learn_temperature,
-        )
+        settings = alignment_settings(config)
         self.losses = nn.ModuleDict({side: build_alignment_loss(images.shape[1], settings) for side in self.sides})
         self.reconstruction = Reconstruction(config, encoder) if config.reconstruction != "none" else None
 

@@ -18,10 +18,8 @@ _MERLIN = "ours, with the published key names, Blankemeier et al. 2024"
 
 
 def _conv_tiny(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_edges
     from ..conv_tiny import ConvTiny
 
-    check_edges((image_size,) * 3)
     return ConvTiny(in_channels)
 
 

@@ -14,69 +14,53 @@ _SWIN = "ours, equal to MONAI 1.6; Hatamizadeh et al. 2022"
 
 
 def _swin_vit(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_edges
     from ..swin import SwinEncoder
 
-    check_edges((image_size,) * 3)
     return SwinEncoder(in_channels)
 
 
 def _swin_vit_tiny(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_edges
     from ..swin import SwinEncoder
 
-    check_edges((image_size,) * 3)
     # Three stages, so that its tokens lie at 1/16 as in swin_vit and nothing lies behind them.
     return SwinEncoder(in_channels, 24, (2, 2, 2), (1, 2, 4), patch_size=2, window=4)
 
 
 def _swin_unetr(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_edges
     from ..swin import SwinEncoder
 
-    check_edges((image_size,) * 3)
     # Tokens are the deepest map, so that pre-training reaches all of the encoder; token_map=3 would give 512 x 384,
     # and leave three quarters of the parameters, those of the last stage, as they were.
     return SwinEncoder(in_channels, 48, (2, 2, 2, 2), patch_size=2, token_map=4)
 
 
 def _swin_unetr_tiny(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_edges
     from ..swin import SwinEncoder
 
-    check_edges((image_size,) * 3)
     return SwinEncoder(in_channels, 8, (2, 2, 2, 2), (1, 2, 4, 8), patch_size=2, window=4, token_map=4)
 
 
 def _nnformer(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_edges
     from ..nnformer import NNFormerEncoder
 
-    check_edges((image_size,) * 3)
     return NNFormerEncoder(in_channels)
 
 
 def _nnformer_tiny(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_edges
     from ..nnformer import NNFormerEncoder
 
-    check_edges((image_size,) * 3)
     return NNFormerEncoder(in_channels, 16, num_heads=(1, 2, 4, 8), windows=(4, 4, 4, 4), patch_size=2, drop_path=0.0)
 
 
 def _swin_vit_before_1_5(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_edges
     from ..swin import SwinEncoder
 
-    check_edges((image_size,) * 3)
     return SwinEncoder(in_channels, merging="before_1_5")
 
 
 def _swin_unetr_before_1_5(image_size: int, in_channels: int) -> nn.Module:
-    from ..any_size import check_edges
     from ..swin import SwinEncoder
 
-    check_edges((image_size,) * 3)
     return SwinEncoder(in_channels, 48, (2, 2, 2, 2), patch_size=2, token_map=4, merging="before_1_5")
 
 

@@ -18,10 +18,8 @@ Build = Callable[[int, int, int], "nn.Module"]
 
 
 def _conv_tiny(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
-    from ...encoders.any_size import check_edges
     from ..conv_tiny import ConvTinySegmenter
 
-    check_edges((image_size,) * 3)
     return ConvTinySegmenter(num_classes, in_channels)
 
 

@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...losses.alignment import AlignmentSettings, build_alignment_loss
+from ...losses.alignment import build_alignment_loss
 from ...readouts.online import embedding_spread, matching_accuracy
 from ...training.seeding import step_generator
 from ..config import PretrainConfig
 from ..objective import Inputs, Represented, Terms
 from ..pool import Pool
 from ..projection import pooled
+from ..psat_choices import alignment_settings
 from ..views import plain_look, stack_looks
 
 
@@ -41,15 +42,7 @@ class VolumeCLIP(nn.Module):
         self.config, self.encoder = config, encoder
         _, texts = pool.features()
         self.project = nn.Linear(cast(int, encoder.embed_dim), texts.shape[1])
-        settings = AlignmentSettings(
-            alignment=config.alignment or "infonce",
-            metric=config.metric or "euclidean",
-            regularization=config.ot_regularization,
-            mass=config.ot_mass,
-            iterations=config.ot_iterations or None,
-            temperature=config.temperature or 0.07,
-            learn_temperature=config.learn_temperature,
-        )
+        settings = alignment_settings(config)
         self.align = build_alignment_loss(texts.shape[1], settings)
 
     def draw(self, pool: Pool, step: int) -> Inputs:

@@ -16,9 +16,10 @@ from ...errors import ConfigError
 from ...training.seeding import step_generator
 from ...types import Shape3
 from ..config import PretrainConfig
-from ..masking import BLOCK, draw_masks, grow
+from ..masking import draw_masks, grow
 from ..objective import Inputs, Represented, Terms
 from ..pool import Pool
+from ..settings_read import MASK_BLOCK
 from ..views import plain_look, stack_looks
 from .token_decoder import TokenDecoder
 
@@ -125,7 +126,7 @@ class MaskedAutoencoder(nn.Module):
 
 def _refuse_blocks(config: PretrainConfig, patch: int) -> None:
     """Refuses a size of blocks where patches are hidden, unless it is theirs or was left out."""
-    if config.mask_block not in (BLOCK, patch):
+    if config.mask_block not in (MASK_BLOCK, patch):
         raise ConfigError(
             f"pretrain.mask_block = {config.mask_block} has no effect: mae hides the patches of {config.encoder}, "
             f"of {patch} voxels",

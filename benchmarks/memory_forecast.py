@@ -22,6 +22,7 @@ import learned_workspace as made
 
 from med3dinsight.pretraining.config import PretrainConfig
 from med3dinsight.pretraining.forecast import forecast
+from med3dinsight.pretraining.methods import METHODS
 from med3dinsight.pretraining.run import run
 from med3dinsight.workspace import Workspace
 
@@ -61,7 +62,7 @@ def make_workspace(root: Path, size: int) -> None:
 def one(what: str, root: Path, settings: str) -> dict[str, Any]:
     """Forecasts or runs in a fresh process."""
     command = [sys.executable, __file__, "--one", what, "--root", str(root), "--settings", settings]
-    return dict(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    return dict(json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout))
 
 
 def main() -> None:
@@ -84,7 +85,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         make_workspace(Path(folder), chosen.size)
         for number, (encoder, method, volumes, others) in enumerate(PAIRS):
-            common = {"towers": "toy", "device": "cpu", "threads": 1, "warmup_steps": 1, "steps": chosen.steps}
+            common = {"device": "cpu", "threads": 1, "warmup_steps": 1, "steps": chosen.steps}
+            common |= {"towers": "toy"} if METHODS[method].features else {}
             pair = {"encoder": encoder, "method": method, "batch_volumes": volumes, **others}
             settings = json.dumps({**common, **pair, "run": f"pair-{number}"})
             told, took = (one(what, Path(folder), settings) for what in ("forecast", "run"))

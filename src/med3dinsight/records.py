@@ -16,11 +16,16 @@ class Source:
         id: Unique name of the case, safe as a file name.
         subject: The person; splits and leakage checks go by it.
         image: Path of the image file, or of the folder of a DICOM series.
+        series: SeriesInstanceUID where the folder holds several series; empty means the only one.
+        channel: Which channel of a 4D file, from 0; None means that the file is 3D.
         label: Path of a label map on the same grid, or None.
         label_names: ``{label value: name}`` where a table beside the label map says so.
         modality: "ct" or "mr" where it is known beforehand; None means it is read or guessed.
         origin: Where the data come from, for the report; may be empty.
         licence: Licence of the data, for the report; may be empty.
+        class_label: Class of the whole scan, for classification; may be empty.
+        report: Text of a radiology report, or path of a text file with it; may be empty.
+        split: "train", "validation" or "test" where the data set says so; else empty.
     """
 
     id: str
@@ -31,6 +36,11 @@ class Source:
     modality: Modality | None = None
     origin: str = ""
     licence: str = ""
+    series: str = ""
+    channel: int | None = None
+    class_label: str = ""
+    report: str = ""
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,8 @@ class Case:
     """One prepared volume: a row of the manifest.
 
     Attributes:
-        id, subject, image, label, label_names, origin, licence: As in :class:`Source`.
+        id, subject, image, label, label_names, origin, licence, series, channel, class_label, report, split: As in
+            :class:`Source`.
         modality: "ct" or "mr".
         modality_guessed: True where the modality was guessed from the intensities.
         shape: Voxels of the prepared volume along x, y, z (RAS+).
@@ -56,7 +67,9 @@ class Case:
         source_shape: Voxels of the file as stored.
         source_affine: 4 x 4, index in the file to world millimetres (RAS+).
         source_sha256: Hash of the source file's bytes (for a series: of its files in order).
-        voxel_sha256: Hash of the prepared voxels, for leakage checks by content.
+        voxel_sha256: Hash of the prepared voxels, for the integrity of the store.
+        content_sha256: Hash of the scan's own voxels in RAS+ order whatever file they came in, for leakage checks;
+            empty in workspaces of an earlier version.
         window: Intensities (HU for CT) that became 0 and 255.
         offset: First voxel of this case in the store's files.
         has_label: Whether the label store holds a map for this case.
@@ -81,6 +94,12 @@ class Case:
     label_names: tuple[tuple[int, str], ...] = ()
     origin: str = ""
     licence: str = ""
+    series: str = ""
+    channel: int | None = None
+    class_label: str = ""
+    report: str = ""
+    split: str = ""
+    content_sha256: str = ""
 
     @property
     def num_voxels(self) -> int:

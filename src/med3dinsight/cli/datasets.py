@@ -50,7 +50,7 @@ def _list() -> Reply:
 
 
 def _check(name: str, directory: Path) -> Reply:
-    from ..datasets.registry import check
+    from ..datasets import check
 
     with watching_one(f"check {directory}") as progress:
         problems = plain(check(name, directory, progress))

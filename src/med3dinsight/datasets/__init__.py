@@ -1,5 +1,7 @@
 """Where scans come from: layouts of source folders, and the sample data out of registry packages."""
 
-from .registry import LAYOUTS, check, find, names
+from .checking import check
+from .layout import Facts, Layout
+from .registry import LAYOUTS, detect, find, names
 
-__all__ = ["LAYOUTS", "check", "find", "names"]
+__all__ = ["LAYOUTS", "Facts", "Layout", "check", "detect", "find", "names"]

@@ -12,12 +12,13 @@ import os
 import re
 from pathlib import Path
 
-from ..errors import ConfigError, InputError
+from ..errors import InputError
 from ..records import LeftOut, Source
 from ..volumes.dicom import series_files
 from ..volumes.labels import read_label_names
 from ..volumes.reading import SUFFIXES
 from . import table
+from .naming import compile_subject_pattern, safe_id, subject_of, unique_id
 
 _WORDS = re.compile(r"(labels?|segmentations?|seg|masks?|image|img)", re.IGNORECASE)
 _LABEL = re.compile(r"label|seg|mask", re.IGNORECASE)
@@ -39,7 +40,7 @@ def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list
     """
     if (directory / table.NAME).exists():
         return table.read_table(directory / table.NAME)
-    pattern = _compile(subject_pattern)
+    pattern = compile_subject_pattern(subject_pattern)
     sources: list[Source] = []
     problems: list[LeftOut] = []
     taken: set[str] = set()
@@ -56,11 +57,11 @@ def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list
             except InputError as error:
                 problems.append(LeftOut(str(label), error.message, error.hint))
                 continue
-            name = _unique(table.safe_id(relative), taken)
+            name = unique_id(safe_id(relative), taken)
             sources.append(
                 Source(
                     id=name,
-                    subject=_subject(relative, pattern),
+                    subject=subject_of(relative, pattern, _top(relative)),
                     image=str(image.absolute()),
                     label=None if label is None else str(label.absolute()),
                     label_names=names,
@@ -116,32 +117,9 @@ def pair(images: list[Path], labels: list[Path]) -> tuple[list[tuple[Path, Path 
 
 
 def _stem(path: Path) -> str:
-    return re.sub(r"[\W_]+", "", _WORDS.sub("", table.safe_id(path.name))).lower()
+    return re.sub(r"[\W_]+", "", _WORDS.sub("", safe_id(path.name))).lower()
 
 
-def _compile(pattern: str) -> re.Pattern[str] | None:
-    if not pattern:
-        return None
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise ConfigError(f"subject_pattern {pattern!r}: {error}", "for example '(sub-[0-9]+)'") from None
-    if compiled.groups < 1:
-        raise ConfigError(f"subject_pattern {pattern!r} has no group", "for example '(sub-[0-9]+)'")
-    return compiled
-
-
-def _subject(relative: str, pattern: re.Pattern[str] | None) -> str:
-    match = pattern.search(relative) if pattern else None
-    if match and match.group(1):
-        return match.group(1)
+def _top(relative: str) -> str:
     top, _, rest = relative.partition("/")
-    return top if rest else table.safe_id(top)
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    candidate, number = name, 2
-    while candidate in taken:
-        candidate, number = f"{name}-{number}", number + 1
-    taken.add(candidate)
-    return candidate
+    return top if rest else safe_id(top)

@@ -1,32 +1,14 @@
-"""The layouts of source folders by name, how one is recognised, and what is wrong with a folder."""
+"""The layouts of source folders by name, how one is recognised, and the one way to list the scans of a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ConfigError, InputError, suggest
 from ..records import LeftOut, Source
-from ..types import Progress, silent
-
-#: Takes a folder and a subject pattern; returns the scans and the files that cannot be used.
-Finder = Callable[[Path, str], tuple[list[Source], list[LeftOut]]]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the files of a source folder are arranged.
-
-    Attributes:
-        description: One line for the list of layouts.
-        find: Lists the scans.
-        recognises: Says whether a folder has this layout.
-    """
-
-    description: str
-    find: Finder
-    recognises: Callable[[Path], bool]
+from .layout import Layout
+from .public import DATASETS
 
 
 def _find_sample(directory: Path, subject_pattern: str) -> tuple[list[Source], list[LeftOut]]:
@@ -48,9 +30,10 @@ def _find_folder(directory: Path, subject_pattern: str) -> tuple[list[Source], l
     return find(directory, subject_pattern)
 
 
-#: In the order in which they are tried; the last one takes any folder.
+#: In the order in which they are tried: public data sets first, the general ones after them; the last one takes any.
 LAYOUTS: dict[str, Layout] = {
     "sample": Layout("the sample data as `datasets fetch sample DIR` writes it", _find_sample, _is_sample),
+    **DATASETS,
     "folder": Layout("any folder of NIfTI, NRRD, MHA files or DICOM series", _find_folder, lambda directory: True),
 }
 
@@ -60,16 +43,15 @@ def names() -> list[str]:
     return list(LAYOUTS)
 
 
-def find(directory: Path | str, layout: str = "auto", subject_pattern: str = "") -> tuple[list[Source], list[LeftOut]]:
-    """Lists the scans of a source folder; no voxel is read.
+def detect(directory: Path | str, layout: str = "auto") -> str:
+    """Says which layout a source folder has; a few names are looked at and no voxel is read.
 
     Args:
         directory: The folder.
-        layout: Name of a layout; ``"auto"`` recognises it.
-        subject_pattern: See :func:`med3dinsight.datasets.folder.find`.
+        layout: Name of a layout, which is taken as it is; ``"auto"`` finds it out.
 
     Returns:
-        The scans, and the files that cannot be used.
+        The name of a layout.
 
     Raises:
         ConfigError: No layout has that name.
@@ -81,38 +63,38 @@ def find(directory: Path | str, layout: str = "auto", subject_pattern: str = "")
     if not root.is_dir():
         what = "is no folder" if root.exists() else "does not exist"
         raise InputError(f"the source folder {directory} {what}", "check the path given to --source")
-    name = layout if layout != "auto" else next(key for key, value in LAYOUTS.items() if value.recognises(root))
-    return LAYOUTS[name].find(root, subject_pattern)
+    return layout if layout != "auto" else next(name for name, known in LAYOUTS.items() if known.recognises(root))
 
 
-def check(name: str, directory: Path | str, progress: Progress = silent) -> list[LeftOut]:
-    """Reads every scan and label map of a folder to its end and says what is wrong with them.
+def find(directory: Path | str, layout: str = "auto", subject_pattern: str = "") -> tuple[list[Source], list[LeftOut]]:
+    """Lists the scans of a source folder; no voxel is read.
+
+    What a public data set says of itself stands in for what its files leave open: origin, licence, names of labels.
 
     Args:
-        name: Name of a layout, or ``"auto"``.
         directory: The folder.
-        progress: Told about every scan.
+        layout: Name of a layout; ``"auto"`` finds it out, see :func:`detect`.
+        subject_pattern: Regular expression that is searched in the path of a scan; its first group is the subject.
+            Empty: by the rule of the layout.
 
     Returns:
-        One entry a problem; empty where all is well.
+        The scans, and the files that cannot be used.
 
     Raises:
-        ConfigError: No layout has that name.
+        ConfigError: No layout has that name, or the pattern is none.
         InputError: There is no such folder.
     """
-    from ..volumes.reading import read_label, read_volume
-
-    sources, problems = find(directory, name)
-    if not sources and not problems:
-        problems.append(LeftOut(str(directory), "no scan was found", "give a folder of NIfTI, NRRD, MHA or DICOM"))
-    for done, source in enumerate(sources, start=1):
-        file = source.image
-        try:
-            volume = read_volume(source.image)
-            if source.label is not None:
-                file = source.label
-                read_label(source.label, volume)
-        except InputError as error:
-            problems.append(LeftOut(file, error.message, error.hint))
-        progress(done, len(sources), source.id)
-    return problems
+    known = LAYOUTS[detect(directory, layout)]
+    sources, problems = known.find(Path(directory).absolute(), subject_pattern)
+    if (facts := known.facts) is None:
+        return sources, problems
+    told = [
+        replace(
+            source,
+            origin=source.origin or facts.title,
+            licence=source.licence or facts.licence,
+            label_names=source.label_names or (facts.classes if source.label is not None else ()),
+        )
+        for source in sources
+    ]
+    return told, problems

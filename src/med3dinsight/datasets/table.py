@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..records import LeftOut, Source
 from ..types import Modality
 from ..volumes.labels import read_label_names
+from .naming import safe_id
 
 NAME = "samples.csv"
 #: Columns that are read; only ``image`` is required, others are allowed and left alone.
@@ -76,17 +77,3 @@ def _source(row: dict[str, str], folder: Path) -> Source:
         origin=row.get("origin", ""),
         licence=row.get("licence", ""),
     )
-
-
-def safe_id(path: str) -> str:
-    """Turns a relative path into a name that is safe as a file name.
-
-    Example:
-        >>> safe_id("Anna B/scan 1.nii.gz")
-        'Anna_B-scan_1'
-    """
-    name = path.strip("/")
-    for suffix in (".gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd"):
-        name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
-    kept = (letter if letter.isalnum() or letter in "._-" else "_" for letter in name.replace("/", "-"))
-    return "".join(kept).lstrip(".") or "scan"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import suggest
-from ..datasets.table import safe_id
+from ..datasets.naming import safe_id
 from ..errors import InputError, LeakageError
 from ..records import Case
 

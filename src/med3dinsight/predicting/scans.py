@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..datasets import find
-from ..datasets.table import safe_id
+from ..datasets.naming import safe_id
 from ..errors import InputError
 from ..finetuning.model_folder import read_model
 from ..preparing.config import PrepareConfig

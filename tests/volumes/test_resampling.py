@@ -134,6 +134,25 @@ def test_any_memory_order_and_type_gives_the_same():
         assert np.allclose(resample(twin, grid), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0), (2, 1, 0)])
+@pytest.mark.parametrize("flips", [(), (0,), (0, 2)])
+def test_long_axes_turned_and_flipped_agree_with_the_whole_product(axes, flips):
+    whole = np.flip(np.random.default_rng(5).normal(size=(70, 41, 90)).transpose(axes), flips)
+    for grid in (cube_grid(whole.shape, (0.7, 2.0, 1.1), 64), native_grid(whole.shape, (0.7, 2.0, 1.1), 0.9)):
+        x, y, z = (
+            interpolation_matrix(whole.shape[axis], grid.positions(axis), max(1, grid.scale[axis])) for axis in range(3)
+        )
+        expected = np.einsum("ai,bj,ck,ijk->abc", x, y, z, whole, optimize=True)
+        assert np.abs(resample(whole, grid) - expected).max() < 1e-5
+
+
+def test_a_scan_that_lies_outside_of_the_grid_gives_zeros():
+    grid = Grid((40, 20, 20), (1.0, 1.0, 1.0), (100.0, -3.0, 0.0))
+    assert not resample(noise(), grid).any()
+    beside = resample(noise(), Grid((40, 4, 4), (1.0, 1.0, 1.0), (-35.0, 0.0, 0.0)), (-1.0, 1.0))
+    assert not beside[:34].any() and beside[35:].any()
+
+
 def test_work_in_slabs_gives_the_same(monkeypatch):
     grid = cube_grid((11, 9, 7), (1.0, 1.0, 2.0), 9)
     expected = resample(noise(), grid)

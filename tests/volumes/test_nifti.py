@@ -154,7 +154,13 @@ def test_a_singular_affine_is_refused(tmp_path, column):
 
 
 @pytest.mark.parametrize(
-    ("shape", "reason"), [((4, 4, 4, 2), "is 4D"), ((4, 4, 4, 1, 3), "is 5D"), ((4, 4), "not a 3D image")]
+    ("shape", "reason"),
+    [
+        ((4, 4, 4, 2), "holds 2 channels"),
+        ((4, 4, 4, 2, 3), "is 5D"),
+        ((4, 4, 4, 1, 3), "holds 3 channels"),
+        ((4, 4), "not a 3D image"),
+    ],
 )
 def test_other_dimensions_are_refused(tmp_path, shape, reason):
     with pytest.raises(InputError, match=reason):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..types import Modality
+from .header import ScanHeader, scan_header
 from .orientation import check_affine
 from .volume import StoredImage
 
@@ -69,14 +70,46 @@ def series_files(folder: Path) -> list[Path]:
     return sorted(path for path in files if path.name.upper() != "DICOMDIR" and is_dicom(path))
 
 
-def read_series(folder: Path) -> StoredImage:
-    """Reads the one DICOM series of a folder; axes are column, row, slice, as the slices lie along their normal.
+def read_series(folder: Path, series: str = "") -> StoredImage:
+    """Reads one DICOM series of a folder; axes are column, row, slice, as the slices lie along their normal.
+
+    Args:
+        folder: The folder.
+        series: SeriesInstanceUID where it holds several series.
 
     Raises:
         InputError: There is none or more than one, a slice is missing, doubled, of another size or
             orientation, or damaged, or the files are no plain slices.
     """
+    slices, affine = _checked_series(folder, series)
+    values, digest = _read_voxels(slices)
+    checked = check_affine(_LPS_TO_RAS @ affine, folder.name)
+    return StoredImage(values, checked, digest, _MODALITIES.get(slices[0].modality))
+
+
+def read_series_header(folder: Path, series: str = "") -> ScanHeader:
+    """Reads the headers of one DICOM series; no voxel is decoded.
+
+    Args:
+        folder: The folder.
+        series: SeriesInstanceUID where it holds several series.
+
+    Raises:
+        InputError: As :func:`read_series`, as far as the headers show it.
+    """
+    slices, affine = _checked_series(folder, series)
+    return scan_header(
+        shape=(*slices[0].size, len(slices)),
+        affine=check_affine(_LPS_TO_RAS @ affine, folder.name),
+        itemsize=2,
+        file_bytes=sum(item.path.stat().st_size for item in slices),
+        modality=_MODALITIES.get(slices[0].modality),
+    )
+
+
+def _checked_series(folder: Path, series: str) -> tuple[list[_Slice], NDArray[np.float64]]:
     slices = [_read_header(path) for path in series_files(folder)]
+    slices = [item for item in slices if series in ("", item.series)]
     if len(slices) < 2:
         raise InputError(f"{folder.name} holds {len(slices)} DICOM slices", "give the folder of one whole series")
     first = slices[0]
@@ -89,9 +122,7 @@ def read_series(folder: Path) -> StoredImage:
     affine[:3, 1] = first.axes[3:] * first.spacing[0]
     affine[:3, 2] = (slices[-1].position - slices[0].position) / (len(slices) - 1)
     affine[:3, 3] = slices[0].position
-    values, digest = _read_voxels(slices)
-    checked = check_affine(_LPS_TO_RAS @ affine, folder.name)
-    return StoredImage(values, checked, digest, _MODALITIES.get(first.modality))
+    return slices, affine
 
 
 def _read_header(path: Path) -> _Slice:

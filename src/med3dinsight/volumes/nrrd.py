@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .header import ScanHeader, scan_header
+from .layout import check_channel
 from .orientation import check_affine
 from .volume import StoredImage
 
@@ -27,7 +29,32 @@ _MAX_RATIO = 1032
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def read_nrrd(path: Path) -> StoredImage:
+def read_nrrd_header(path: Path) -> ScanHeader:
+    """Reads what a NRRD or MetaImage file declares; no voxel is decoded.
+
+    Raises:
+        InputError: As :func:`read_nrrd`, as far as the header shows it.
+    """
+    import SimpleITK
+
+    parts = [path, *_detached(path)]
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise InputError(f"{path.name} cannot be read: {reason}", "copy or export it again") from None
+    size = reader.GetSize()
+    if len(size) != 3:
+        raise InputError(f"{path.name} is not one 3D volume: its shape is {size}", "give one 3D volume a file")
+    affine = check_affine(affine_of(reader), path.name)
+    itemsize = SimpleITK.GetArrayFromImage(SimpleITK.Image([1, 1, 1], reader.GetPixelID())).dtype.itemsize
+    file_bytes = sum(part.stat().st_size for part in parts)
+    return scan_header(size, affine, itemsize, file_bytes, reader.GetNumberOfComponents())
+
+
+def read_nrrd(path: Path, channel: int | None = None) -> StoredImage:
     """Reads a 3D NRRD (``.nrrd``, ``.nhdr``) or MetaImage (``.mha``, ``.mhd``) file.
 
     Raises:
@@ -47,6 +74,7 @@ def read_nrrd(path: Path) -> StoredImage:
             raise InputError(f"{path.name} is not one 3D volume: its shape is {shape}", "give one 3D volume a file")
         if int(np.prod(size, dtype=object)) > sum(map(len, raw)) * _MAX_RATIO:
             raise InputError(f"{path.name} is truncated: its header declares {size} voxels", "copy it again")
+        check_channel(channel, 1, path.name)
         image = reader.Execute()
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
 from . import dicom, nifti, nrrd
+from .header import ScanHeader
+from .layout import check_channel
 from .orientation import OnSourceGrid, canonical_affine, canonical_shape
 from .volume import StoredImage, Volume, canonical_volume, spacing_of
 
@@ -17,13 +20,16 @@ from .volume import StoredImage, Volume, canonical_volume, spacing_of
 SUFFIXES = (*nifti.SUFFIXES, *nrrd.SUFFIXES)
 #: A label map's corners may lie off the image's by this share of a voxel.
 GRID_TOLERANCE = 0.1
+T = TypeVar("T")
 
 
-def read_volume(path: Path | str) -> Volume:
+def read_volume(path: Path | str, series: str = "", channel: int | None = None) -> Volume:
     """Reads a scan: a NIfTI, NRRD or MetaImage file, or the folder of a DICOM series.
 
     Args:
         path: The file or folder.
+        series: SeriesInstanceUID where the folder holds several series.
+        channel: Which volume of a 4D file, from 0; None where the file is 3D.
 
     Returns:
         The volume in RAS+ order.
@@ -31,10 +37,23 @@ def read_volume(path: Path | str) -> Volume:
     Raises:
         InputError: It is missing, truncated, damaged, not one 3D volume, holds NaN, or its affine is singular.
     """
-    stored = _read_stored(Path(path))
+    stored = _read_stored(Path(path), series, channel)
     volume = canonical_volume(stored)
     _check_finite(volume.array, Path(path).name)
     return volume
+
+
+def read_header(path: Path | str, series: str = "") -> ScanHeader:
+    """Reads the header of a scan, without decoding voxels; what it declares is checked as for reading.
+
+    Args:
+        path: The file or folder.
+        series: SeriesInstanceUID where the folder holds several series.
+
+    Raises:
+        InputError: The scan cannot be read, as far as its header shows that.
+    """
+    return _dispatch(Path(path), nifti.read_nifti_header, nrrd.read_nrrd_header, dicom.read_series_header, series)
 
 
 def read_label(path: Path | str, like: OnSourceGrid) -> NDArray[np.uint16]:
@@ -65,17 +84,48 @@ def read_label(path: Path | str, like: OnSourceGrid) -> NDArray[np.uint16]:
     return canonical_volume(StoredImage(labels, stored.affine, stored.sha256)).array
 
 
-def _read_stored(path: Path) -> StoredImage:
+def _read_stored(path: Path, series: str = "", channel: int | None = None) -> StoredImage:
+    def from_folder(folder: Path, series: str) -> StoredImage:
+        check_channel(channel, 1, folder.name)
+        return dicom.read_series(folder, series)
+
+    return _dispatch(
+        path,
+        lambda file: nifti.read_nifti(file, channel),
+        lambda file: nrrd.read_nrrd(file, channel),
+        from_folder,
+        series,
+    )
+
+
+def _dispatch(
+    path: Path,
+    from_nifti: Callable[[Path], T],
+    from_nrrd: Callable[[Path], T],
+    from_folder: Callable[[Path, str], T],
+    series: str,
+) -> T:
+    """Lets the reader of the path's format read it."""
     name = path.name.lower()
     try:
         if path.is_dir():
-            return dicom.read_series(path)
+            if name.endswith(SUFFIXES) and not dicom.series_files(path):
+                raise InputError(f"{path.name} is a folder, though its name is that of a file", "give the file in it")
+            return from_folder(path, series)
         if not path.exists():
+            if path.is_symlink():
+                raise InputError(
+                    f"{path.name} is a link to a file that is missing", "fetch that file, or mend the link"
+                )
             raise InputError(f"no such file: {path}", "check the path")
+        if not path.is_file():  # a pipe or a device would never end
+            raise InputError(f"{path.name} is no regular file", "give a file or a folder")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path.name} is truncated: it is empty", "copy or download it again")
         if name.endswith(nifti.SUFFIXES):
-            return nifti.read_nifti(path)
+            return from_nifti(path)
         if name.endswith(nrrd.SUFFIXES):
-            return nrrd.read_nrrd(path)
+            return from_nrrd(path)
     except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error.strerror or error}", "check its rights") from None
     if dicom.is_dicom(path):

@@ -81,7 +81,7 @@ def test_bad_files_are_left_out_with_reason_and_hint_and_the_others_go_on(source
     reasons = {Path(item.file).relative_to(source).as_posix(): item.reason for item in result.left_out}
     assert {name: reason.split(":")[0] for name, reason in reasons.items()} == {
         "nan.nii": "nan.nii has 1 voxels that are NaN or infinite",
-        "time.nii": "time.nii is 4D",
+        "time.nii": "time.nii holds 2 channels, not one 3D volume",
         "short/image.nii.gz": "image.nii.gz is truncated or damaged",
         "cleo/image.nii.gz": "label.nii.gz has (10, 8, 5) voxels, its image (10, 8, 6)",
         "flat.nii": "flat.nii has a singular affine",

@@ -130,5 +130,5 @@ def test_a_single_file_or_slice_is_refused(tmp_path, dicom_series):
     paths = dicom_series(tmp_path, voxels(1))
     with pytest.raises(InputError, match="holds 1 DICOM slices"):
         read_volume(tmp_path)
-    with pytest.raises(InputError, match="is one DICOM file"):
+    with pytest.raises(InputError, match="is one DICOM slice"):
         read_volume(paths[0])

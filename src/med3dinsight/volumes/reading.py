@@ -24,11 +24,11 @@ T = TypeVar("T")
 
 
 def read_volume(path: Path | str, series: str = "", channel: int | None = None) -> Volume:
-    """Reads a scan: a NIfTI, NRRD or MetaImage file, or the folder of a DICOM series.
+    """Reads a scan: a NIfTI, NRRD or MetaImage file, a folder with a DICOM series, or a multi-frame DICOM file.
 
     Args:
         path: The file or folder.
-        series: SeriesInstanceUID where the folder holds several series.
+        series: SeriesInstanceUID (or stack of it: ``UID/1``) where there are several.
         channel: Which volume of a 4D file, from 0; None where the file is 3D.
 
     Returns:
@@ -126,10 +126,10 @@ def _dispatch(
             return from_nifti(path)
         if name.endswith(nrrd.SUFFIXES):
             return from_nrrd(path)
+        if dicom.is_dicom(path):
+            return from_folder(path, series)
     except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error.strerror or error}", "check its rights") from None
-    if dicom.is_dicom(path):
-        raise InputError(f"{path.name} is one DICOM file", "give the folder that holds its series")
     raise InputError(f"{path.name} has a format that is not read", f"give {', '.join(SUFFIXES)} or a DICOM folder")
 
 

@@ -21,12 +21,14 @@ class StoredImage:
         affine: 4 x 4 float64, index in the file to world millimetres (RAS+).
         sha256: Hash of the file's bytes (for a series: of its files in order of position).
         modality: "ct" or "mr" where the file says so.
+        notes: What was accepted and is worth knowing (gaps between slices that differ a little).
     """
 
     values: NDArray[Any]
     affine: NDArray[np.float64]
     sha256: str
     modality: Modality | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Volume:
         source_affine: 4 x 4 float64, index in the file to world millimetres.
         sha256: Hash of the file's bytes.
         modality: "ct" or "mr" where the file says so.
+        notes: What was accepted and is worth knowing, as in :class:`StoredImage`.
     """
 
     array: NDArray[Any]
@@ -48,6 +51,7 @@ class Volume:
     source_affine: NDArray[np.float64]
     sha256: str
     modality: Modality | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def spacing_mm(self) -> Vector3:
@@ -80,4 +84,5 @@ def canonical_volume(stored: StoredImage) -> Volume:
         source_affine=stored.affine,
         sha256=stored.sha256,
         modality=stored.modality,
+        notes=stored.notes,
     )

@@ -1,0 +1,193 @@
+"""The headers of DICOM files: which files of a folder are DICOM, and one quick pass over what they say."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import InputError
+from .dicom_frames import frame_planes
+from .dicom_planes import plane_of
+from .dicom_records import DicomFile, Pixels, Plane
+
+DEFLATED = "1.2.840.10008.1.2.1.99"
+#: Header bytes that are inflated at most; pydicom alone would inflate a bomb to its end.
+_MAX_INFLATED_HEADER = 1 << 22
+#: Voxels of a plane: more than any scanner gives, little enough to be allocated.
+_MAX_PLANE = 1 << 26
+_MAX_FRAMES = 1 << 16
+_TAGS: list[Any] = [
+    *("SOPClassUID", "SeriesInstanceUID", "SeriesDescription", "Modality", "ImageType"),
+    *("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "PixelSpacing"),
+    *("ImageOrientationPatient", "ImagePositionPatient", "InstanceNumber"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("EchoNumbers", "EchoTime", "TemporalPositionIdentifier", "DiffusionBValue", "DiffusionGradientOrientation"),
+    *("TriggerTime", "NominalPercentageOfCardiacPhase", "AcquisitionNumber"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+]
+
+
+def is_dicom(path: Path) -> bool:
+    """Says whether a file begins like a DICOM file: 128 bytes and ``DICM``, or at once with an element of group 8 or 2.
+
+    A file of the second kind need not be one; its header decides.
+    """
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(132)
+    except OSError:
+        return False
+    return head[128:] == b"DICM" or _begins_with_element(head)
+
+
+def series_files(folder: Path) -> list[Path]:
+    """Returns the DICOM files that lie directly in a folder, sorted by name; ``DICOMDIR`` is none of them."""
+    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return sorted(path for path in files if path.name.upper() != "DICOMDIR" and is_dicom(path))
+
+
+def read_headers(place: Path) -> tuple[DicomFile, ...]:
+    """Reads the headers of the DICOM files of a folder, or of one file; voxels are not touched.
+
+    A file that cannot be used is listed with its problem. The headers of the last few folders are kept as
+    long as the names, sizes and times of their files stay the same.
+    """
+    files = [place] if place.is_file() else series_files(place)
+    stamps = [(path.name, *_stamp(path)) for path in files]
+    return _read_headers(place.parent if place.is_file() else place, tuple(stamps))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _read_headers(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> tuple[DicomFile, ...]:
+    with warnings.catch_warnings():  # pydicom warns of every value that is not as it should be
+        warnings.simplefilter("ignore")
+        found = (_read_header(folder / name, size) for name, size, _ in stamps)
+        return tuple(file for file in found if file is not None)
+
+
+def _read_header(path: Path, size: int) -> DicomFile | None:
+    """Returns what a file says; None for one without the DICOM mark that turns out to be something else."""
+    marked, image = True, True
+    series, modality, description = "", "", ""
+    found: Pixels | None = None
+    planes: tuple[Plane, ...] = ()
+    problem = ""
+    try:
+        with path.open("rb") as handle:
+            marked = handle.read(132)[128:] == b"DICM"
+            handle.seek(0)
+            data, found = _parse(handle, forced=not marked)
+        if not marked and not _sop_class(data):
+            return None
+        series, modality = _text(data.get("SeriesInstanceUID")), _text(data.get("Modality"))
+        description = _text(data.get("SeriesDescription"))
+        image = data.get("Rows") is not None and data.get("Columns") is not None
+        if not image:
+            raise InputError(f"holds no image ({_sop_class(data) or 'of unknown kind'})", "")
+        found = _described(data, found)
+        framed = "PerFrameFunctionalGroupsSequence" in data
+        planes = frame_planes(path, data, found.frames) if framed else (plane_of(path, data),)
+    except InputError as error:
+        problem = error.message
+    # A parser that is fed a stranger's bytes raises nearly everything there is; each of it means: not readable.
+    except Exception as error:
+        if not marked:
+            return None
+        problem = f"is no readable CT or MR slice: {str(error) or type(error).__name__}"
+    return DicomFile(path, size, series, modality, description, found, planes, problem, image)
+
+
+def _parse(handle: BinaryIO, forced: bool) -> tuple[Any, Pixels]:
+    """Returns the data set up to its voxels, and where those begin."""
+    import pydicom
+
+    start = _deflated_start(handle)
+    if start:
+        handle.seek(start)
+        inflated = io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(handle.read(), _MAX_INFLATED_HEADER))
+        data: Any = pydicom.filereader.read_dataset(
+            inflated, False, True, stop_when=_at_voxels, specific_tags=[pydicom.tag.Tag(name) for name in _TAGS]
+        )
+        return data, _found(DEFLATED, False, True, inflated, start)
+    data = pydicom.dcmread(handle, stop_before_pixels=True, specific_tags=_TAGS, force=forced)
+    implicit, little = data.original_encoding
+    syntax = getattr(data.file_meta, "TransferSyntaxUID", None)
+    if syntax is None:
+        if not forced:
+            raise InputError("says no transfer syntax", "")
+        syntax = "1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"
+    return data, _found(str(syntax), bool(implicit), bool(little), handle, 0)
+
+
+def _found(syntax: str, implicit: bool, little: bool, handle: BinaryIO, deflated_at: int) -> Pixels:
+    return Pixels(syntax, implicit, little, handle.tell(), deflated_at, (0, 0, 0), False, 1)
+
+
+def _at_voxels(tag: Any, vr: str | None, length: int) -> bool:
+    return int(tag) in (0x7FE00010, 0x7FE00008, 0x7FE00009)
+
+
+def _deflated_start(handle: BinaryIO) -> int:
+    """Returns where a deflated data set begins; 0 where the file's own header does not say that it is deflated."""
+    head = handle.read(2048)
+    handle.seek(0)
+    if head[128:132] != b"DICM" or head[132:140] != b"\x02\0\0\0UL\x04\0":
+        return 0
+    end = 144 + int(struct.unpack("<I", head[140:144])[0])
+    return end if DEFLATED.encode() + b"\0" in head[144:end] and end <= len(head) else 0
+
+
+def _described(data: Any, pixels: Pixels) -> Pixels:
+    """Completes the record of the voxels, and refuses what is no plane of numbers."""
+    rows, columns, samples = int(data.Rows), int(data.Columns), int(data.get("SamplesPerPixel") or 1)
+    frames = int(data.get("NumberOfFrames") or 1)
+    allocated = int(data.BitsAllocated)
+    stored = int(data.get("BitsStored") or allocated)
+    high = int(stored - 1 if data.get("HighBit") is None else data.HighBit)
+    if samples != 1:
+        raise InputError("is a colour picture", "")
+    if frames > 1 and "PerFrameFunctionalGroupsSequence" not in data:
+        raise InputError("holds many frames without saying where they lie", "")
+    if not (0 < rows * columns <= _MAX_PLANE and 0 < frames <= _MAX_FRAMES):
+        raise InputError(f"declares {frames} planes of {columns} x {rows} voxels", "")
+    if allocated not in (8, 16, 32) or not 0 < stored <= high + 1 <= allocated:
+        raise InputError(f"declares {stored} bits (the highest: {high}) in {allocated}", "")
+    if data.get("ModalityLUTSequence"):
+        raise InputError("holds a table (modality LUT) in place of a slope", "")
+    signed = bool(int(data.get("PixelRepresentation") or 0))
+    bits = (allocated, stored, high)
+    where = (pixels.syntax, pixels.implicit, pixels.little, pixels.offset, pixels.deflated_at)
+    return Pixels(*where, bits=bits, signed=signed, frames=frames)
+
+
+def _begins_with_element(head: bytes) -> bool:
+    """Says whether bytes begin with a short element of group 8 or 2: a data set without preamble."""
+    group, element = head[:2], head[2:4]
+    if len(head) < 132 or group not in (b"\x08\0", b"\x02\0") or element[1:] != b"\0":
+        return False
+    explicit = head[4:6] in (b"UL", b"CS", b"UI", b"OB", b"DA", b"TM", b"SH", b"LO")
+    return explicit or int(struct.unpack("<I", head[4:8])[0]) <= 1 << 10
+
+
+def _sop_class(data: Any) -> str:
+    """Returns the name of the kind of object; empty where it says none that is known."""
+    from pydicom.uid import UID
+
+    uid = UID(str(data.get("SOPClassUID") or ""))
+    return uid.name if uid.startswith("1.2.840.10008.5.1.4.") and uid.name != uid else ""
+
+
+def _text(value: Any) -> str:
+    """Returns a short text without line breaks; a header may hold anything."""
+    return "".join(letter for letter in " ".join(str(value or "").split()) if letter.isprintable())[:64]

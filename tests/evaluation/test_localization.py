@@ -19,7 +19,9 @@ from med3dinsight.evaluation.localization import run_localize, score_model
 from med3dinsight.evaluation.readout_config import LocalizeConfig
 from med3dinsight.pretraining.run import run as pretrain
 from med3dinsight.readouts.gallery import Gallery, answer, build_gallery
+from med3dinsight.records import SliceRef
 from med3dinsight.towers.projection import load_projections
+from med3dinsight.types import Plane
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.caption_store import CaptionStore
 from med3dinsight.workspace.voxel_store import VoxelStore
@@ -36,6 +38,20 @@ def work(pretrained_once: Path, tmp_path: Path) -> Workspace:
 
 def gallery_of(work: Workspace, people: list[str] | None = None, **changes: Any) -> Gallery:
     return build_gallery(work, people or ["cleo"], "toy", "tissue", **{"max_crops": 40, "seed": 0, **changes})
+
+
+@pytest.mark.parametrize("other_plane", [False, True])
+def test_crops_that_were_captioned_at_other_places_are_refused(work: Workspace, other_plane: bool) -> None:
+    with CaptionStore(work.captions, create=True) as ledger:
+        slices = ledger.slices()
+        row = next(row for row, ref in enumerate(slices) if ref.crop.case == "cleo-image")
+        ref = slices[row]
+        plane = Plane((ref.plane + 1) % 3) if other_plane else ref.plane
+        slices[row] = SliceRef(ref.crop, plane, ref.index + 1)
+        ledger.replace_slices(slices)
+    with pytest.raises(ConfigError, match="captioned at others") as caught:
+        gallery_of(work)
+    assert "uniform" in caught.value.hint
 
 
 class Oracle(torch.nn.Module):

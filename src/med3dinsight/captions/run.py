@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 
-from ..errors import WorkspaceError
+from ..errors import InputError, WorkspaceError
 from ..records import SliceRef
+from ..slices.informative import Informative, plan_informative
 from ..slices.sampling import plan_slices
 from ..types import Progress, silent
 from ..workspace import Workspace
@@ -32,6 +33,7 @@ class CaptionResult:
         requests_sent: Questions that left the machine.
         cost_usd: What they cost.
         captioner: Who wrote.
+        unfilled: Slices of the quotas that no informative slice was left for.
         done_before: True where the stage was complete and nothing was done.
     """
 
@@ -40,6 +42,7 @@ class CaptionResult:
     requests_sent: int
     cost_usd: float
     captioner: str
+    unfilled: int = 0
     done_before: bool = False
 
 
@@ -53,6 +56,7 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
 
     Raises:
         ConfigError: The crops are smaller than the positions asked for.
+        InputError: No slice is informative.
         WorkspaceError: Nothing is prepared, or what is to be shuffled has not been captioned.
         DiskFullError: The disk is full; the texts so far stay.
     """
@@ -68,17 +72,29 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
         return CaptionResult(**{**record.result, "done_before": True})
     with workspace.lock("captions"):
         store = VoxelStore(workspace.prepared)
-        slices = plan_slices(
-            store.cases.values(), whole=prepared.config.get("protocol") == "cube128", **config.slice_settings()
-        )
+        slices, unfilled = _plan(config, store, whole=prepared.config.get("protocol") == "cube128")
         with CaptionStore(workspace.captions, create=True) as ledger:
             _set_slices(config, workspace, ledger, slices)
             _write_texts(config, workspace, ledger, store, progress)
-        result = CaptionResult(len(slices), 0, 0, 0.0, config.captioner)
+        result = CaptionResult(len(slices), 0, 0, 0.0, config.captioner, unfilled)
         shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
         made_from = {"prepared": prepared.fingerprint}
         write_record(folder, StageRecord("caption", identity, shown, asdict(result), seconds, inputs=made_from))
     return result
+
+
+def _plan(config: CaptionConfig, store: VoxelStore, *, whole: bool) -> tuple[list[SliceRef], int]:
+    """Returns the slices that get a text, and how many of the quotas could not be filled."""
+    settings = config.slice_settings()
+    if config.sampling == "uniform":
+        return plan_slices(store.cases.values(), whole=whole, **settings), 0
+    rule = Informative(config.least_body, config.most_alike, settings.pop("seed"))
+    chosen = plan_informative(store, whole=whole, rule=rule, **settings)
+    if not chosen.slices:
+        raise InputError(
+            "no slice is informative by these settings", "lower caption.least_body, or look at the prepared volumes"
+        )
+    return chosen.slices, chosen.unfilled
 
 
 def _set_slices(config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, slices: list[SliceRef]) -> None:

@@ -33,6 +33,7 @@ VERBS: dict[str, Verb] = {
     "run": Verb("run", "run", "A whole study: every stage, all arms and seeds, then the report."),
     "datasets": Verb("datasets", "datasets", "Known layouts; checks a folder; fetches the sample scans."),
     "prepare": Verb("prepare", "prepare", "Scans -> prepared volumes."),
+    "slices": Verb("slices", "slices", "Slices of prepared volumes -> pictures."),
     "caption": Verb("caption", "caption", "Slices -> texts."),
     "embed": Verb("embed", "embed", "Slices and texts -> 2D features."),
     "pretrain": Verb("pretrain", "pretrain", "Features and volumes -> a 3D encoder."),

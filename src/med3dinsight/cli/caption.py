@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,6 +47,13 @@ def caption(
         run,
         settings,
         work,
-        say=lambda result: f"captioned {result['captioned']} slices with {result['captioner']}",
+        say=_say,
         dry_run=dry_run,
     )
+
+
+def _say(result: dict[str, Any]) -> str:
+    unfilled = f"; {result['unfilled']} more were asked for, and nothing informative was left" * bool(
+        result["unfilled"]
+    )
+    return f"captioned {result['captioned']} slices with {result['captioner']}{unfilled}"

@@ -16,6 +16,7 @@ Settings = TypeVar("Settings", bound="StageConfig")
 TABLES = (
     "study",
     "prepare",
+    "slices",
     "caption",
     "embed",
     "pretrain",

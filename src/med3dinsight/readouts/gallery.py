@@ -61,7 +61,7 @@ def build_gallery(
         seed: Of the wrong volumes.
 
     Raises:
-        ConfigError: There is nobody else whose crops could be the wrong volume.
+        ConfigError: There is nobody else whose crops could be the wrong volume, or crops have slices at other places.
         InputError: The people have no crops, or nothing is to be seen in them.
     """
     import torch
@@ -79,6 +79,7 @@ def build_gallery(
     own: list[Crop] = []
     for person in people:
         own += [crop for crop in by_crop if store.cases[crop.case].subject == person][:max_crops]
+    _refuse_uneven(slices, [by_crop[crop] for crop in own])
     shown = [
         [not is_empty(voxels, slices[row]) for row in by_crop[crop]] for crop in own for voxels in [store.crop(crop)]
     ]
@@ -101,6 +102,17 @@ def build_gallery(
         features=(images[rows], texts[rows]),
         visible=torch.tensor(shown).reshape(rows.shape),
     )
+
+
+def _refuse_uneven(slices: list[SliceRef], crops: list[list[int]]) -> None:
+    """Refuses crops that were not captioned at the same places, as many in every plane: they are asked as one table."""
+    asked = {tuple((slices[row].plane, slices[row].index) for row in rows) for rows in crops}
+    counts = {sum(plane == one for plane, _ in places) for places in asked for one in Plane}
+    if len(asked) > 1 or len(counts) > 1:
+        raise ConfigError(
+            "slice localisation asks all crops at the same places, and they were captioned at others",
+            'caption with caption.sampling = "uniform" and one count for caption.positions_per_plane',
+        )
 
 
 def answer(model: AlignedEncoder, gallery: Gallery, crops: list[Crop], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import base64
-import colorsys
 import io
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import Modality, Plane
+from ..slices.marks import MARK_WORDS as MARK_WORDS
+from ..slices.marks import MARKS as MARKS
+from ..slices.overlay import colour_of as colour_of
+from ..slices.overlay import painted as painted
+from ..types import Modality
 
-#: Marks left, right, above and below a picture of each plane, as ``slices/pixels.py`` displays it.
-MARKS: dict[Plane, tuple[str, str, str, str]] = {
-    Plane.AXIAL: ("R", "L", "A", "P"),
-    Plane.CORONAL: ("R", "L", "S", "I"),
-    Plane.SAGITTAL: ("A", "P", "S", "I"),
-}
-#: What the marks mean, for the legend.
-MARK_WORDS = "R right, L left, A front (anterior), P back (posterior), S head end (superior), I foot end (inferior)"
 #: HU from black to white under a label map: soft tissue, with the lungs' outline still to be seen.
 CT_WINDOW = (-250.0, 350.0)
-
-_PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (240, 228, 66), (213, 94, 0), (0, 114, 178))
-_FILL = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,14 +28,6 @@ class Picture:
     width: int
     height: int
     marks: tuple[str, str, str, str]
-
-
-def colour_of(index: int) -> tuple[int, int, int]:
-    """Returns the colour, RGB 0..255, of class ``index`` (1 = the first class)."""
-    if index <= len(_PALETTE):
-        return _PALETTE[index - 1]
-    red, green, blue = colorsys.hsv_to_rgb((index * 0.618034) % 1.0, 0.6, 0.95)
-    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def css_colour(index: int) -> str:
@@ -86,35 +70,6 @@ def display_size(shape: tuple[int, ...], spacing_mm: tuple[float, float], width:
     height = width * (rows * spacing_mm[0]) / (columns * spacing_mm[1])
     shrink = min(1.0, tallest / height)
     return max(1, round(width * shrink)), max(1, round(height * shrink))
-
-
-def painted(grey: NDArray[np.uint8], classes: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Lays a label map over a slice: filled lightly, with an outline.
-
-    Args:
-        grey: ``(rows, columns)`` the slice as displayed.
-        classes: ``(rows, columns)`` class indices on the same grid.
-        size: Width and height to scale to.
-
-    Returns:
-        ``(height, width, 3)`` uint8.
-    """
-    from PIL import Image
-
-    scaled = np.asarray(Image.fromarray(np.ascontiguousarray(grey)).resize(size, Image.Resampling.BICUBIC))
-    drawn = np.asarray(Image.fromarray(np.ascontiguousarray(classes)).resize(size, Image.Resampling.NEAREST))
-    picture = np.repeat(scaled[..., None], 3, axis=2).astype(np.float32)
-    edge = np.zeros(drawn.shape, dtype=bool)
-    for here, there in (((slice(None, -1),), (slice(1, None),)), ((..., slice(None, -1)), (..., slice(1, None)))):
-        changes = drawn[here] != drawn[there]
-        edge[here] |= changes
-        edge[there] |= changes
-    for index in np.unique(drawn[drawn > 0]).tolist():
-        colour = np.array(colour_of(index), dtype=np.float32)
-        inside = drawn == index
-        picture[inside] = (1 - _FILL) * picture[inside] + _FILL * colour
-        picture[inside & edge] = colour
-    return picture.round().astype(np.uint8)
 
 
 def png_uri(content: bytes) -> str:

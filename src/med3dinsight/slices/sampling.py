@@ -16,18 +16,40 @@ from ..errors import ConfigError, InputError
 from ..records import Case, Crop, SliceRef
 from ..types import Plane, Shape3
 
+#: Slices of each plane of a crop: one count for all planes, or three for axial, coronal and sagittal.
+Quota = int | tuple[int, int, int]
+
+
+def quotas(positions_per_plane: Quota, size: int) -> tuple[int, int, int]:
+    """Returns the counts of axial, coronal and sagittal slices of a crop.
+
+    Example:
+        >>> quotas(16, size=64)
+        (16, 16, 16)
+
+    Raises:
+        ConfigError: There are fewer voxels along an edge than positions.
+    """
+    counts = (positions_per_plane,) * 3 if isinstance(positions_per_plane, int) else positions_per_plane
+    if max(counts) > size:
+        raise ConfigError(
+            f"{max(counts)} positions a plane in a crop of {size} voxels",
+            f"set caption.positions_per_plane to {size} or less",
+        )
+    return counts
+
 
 def plan_slices(
-    cases: Iterable[Case], *, whole: bool, crop_size: int, crops_per_volume: int, positions_per_plane: int, seed: int
+    cases: Iterable[Case], *, whole: bool, crop_size: int, crops_per_volume: int, positions_per_plane: Quota, seed: int
 ) -> list[SliceRef]:
-    """Lists the slices of all volumes: 3 planes x ``positions_per_plane`` of every crop.
+    """Lists the slices of all volumes: ``positions_per_plane`` of each plane of every crop.
 
     Args:
         cases: The prepared volumes, in any order; the result is in the order of their ids.
         whole: Take each (cubic) volume as its only crop instead of drawing crops.
         crop_size: Edge of a drawn crop in voxels.
         crops_per_volume: Different crops drawn a volume; fewer where the volume has no more.
-        positions_per_plane: Equally spaced slices a plane.
+        positions_per_plane: Equally spaced slices a plane: one count, or three for axial, coronal and sagittal.
         seed: Changes the drawn crops.
 
     Returns:
@@ -39,14 +61,22 @@ def plan_slices(
     """
     slices: list[SliceRef] = []
     for case in sorted(cases, key=lambda case: case.id):
-        crops = [_whole_crop(case)] if whole else draw_crops(case, crop_size, crops_per_volume, seed)
-        for crop in crops:
+        for crop in crops_of(case, whole, crop_size, crops_per_volume, seed):
             slices.extend(slices_of_crop(crop, positions_per_plane))
     return slices
 
 
-def slices_of_crop(crop: Crop, positions_per_plane: int) -> Iterator[SliceRef]:
-    """Yields the slices of one crop: position k is voxel ``floor((k + 1/2) * size / positions_per_plane)``.
+def crops_of(case: Case, whole: bool, crop_size: int, crops_per_volume: int, seed: int) -> list[Crop]:
+    """Returns the crops of a volume: the whole cube, or drawn ones.
+
+    Raises:
+        InputError: The volume is not cubic and ``whole`` is set.
+    """
+    return [_whole_crop(case)] if whole else draw_crops(case, crop_size, crops_per_volume, seed)
+
+
+def slices_of_crop(crop: Crop, positions_per_plane: Quota) -> Iterator[SliceRef]:
+    """Yields the slices of one crop: position k of n in a plane is voxel ``floor((k + 1/2) * size / n)``.
 
     Example:
         >>> [ref.index for ref in slices_of_crop(Crop("a", (0, 0, 0), 64), 4)][:4]
@@ -55,14 +85,9 @@ def slices_of_crop(crop: Crop, positions_per_plane: int) -> Iterator[SliceRef]:
     Raises:
         ConfigError: There are fewer voxels along an edge than positions.
     """
-    if positions_per_plane > crop.size:
-        raise ConfigError(
-            f"{positions_per_plane} positions a plane in a crop of {crop.size} voxels",
-            f"set caption.positions_per_plane to {crop.size} or less",
-        )
-    for plane in Plane:
-        for position in range(positions_per_plane):
-            yield SliceRef(crop, plane, (2 * position + 1) * crop.size // (2 * positions_per_plane))
+    for plane, count in zip(Plane, quotas(positions_per_plane, crop.size), strict=True):
+        for position in range(count):
+            yield SliceRef(crop, plane, (2 * position + 1) * crop.size // (2 * count))
 
 
 def draw_crops(case: Case, size: int, count: int, seed: int) -> list[Crop]:

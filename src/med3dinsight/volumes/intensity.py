@@ -42,11 +42,12 @@ def intensity_window(
     Raises:
         InputError: The scan has the same value everywhere.
     """
-    if array.min() == array.max():
+    sample = _sample(array)
+    if sample.min() == sample.max() and array.min() == array.max():  # nearly always the sample is enough
         raise InputError(f"all voxels have the same value, {array.min()}", "give a scan with content")
     if modality == "ct":
         return ct_window
-    low, high = (float(value) for value in np.percentile(_sample(array), mr_percentiles))
+    low, high = (float(value) for value in np.percentile(sample, mr_percentiles))
     if low == high:  # nearly all voxels are background
         low, high = float(array.min()), float(array.max())
     return low, high

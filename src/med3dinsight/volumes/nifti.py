@@ -7,7 +7,6 @@ compared), and never beyond what the header declares, so that neither half a fil
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import zlib
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from ..workspace.files import write_bytes
 from .header import ScanHeader, scan_header
+from .inflating import GZIP, DamagedError, inflate
 from .layout import VoxelLayout, check_channel, voxels
 from .nifti_header import HEADER_BYTES, MAX_OFFSET, parse_header
 from .volume import StoredImage
@@ -31,7 +31,6 @@ MAX_RATIO = 1032
 #: Some writers pad files; more bytes than this after the voxels make a file wrong.
 MAX_TRAILING = 1 << 16
 
-_GZIP = b"\x1f\x8b"
 _TRUNCATED = "copy or download it again: it ends too early or is damaged"
 _LABEL = re.compile(r"<Label\s[^>]*?Key=[\"'](\d+)[\"'][^>]*>\s*(?:<!\[CDATA\[(.*?)\]\]>|([^<]*))\s*</Label>", re.S)
 
@@ -68,7 +67,7 @@ def _layout(path: Path) -> tuple[VoxelLayout, int]:
     """Returns what the header declares and the bytes of the file; what cannot fit in the file is refused."""
     file_bytes = path.stat().st_size
     with path.open("rb") as handle:
-        packed = handle.read(2) == _GZIP
+        packed = handle.read(2) == GZIP
         handle.seek(0)
         stream: Any = igzip.IGzipFile(fileobj=handle, mode="rb") if packed else handle
         try:
@@ -88,22 +87,17 @@ def _surplus(name: str) -> InputError:
     return InputError(f"{name} holds more than its header declares", "export it again: header and voxels differ")
 
 
-def _decode(raw: bytes, layout: VoxelLayout, name: str) -> bytearray:
+def _decode(raw: bytes, layout: VoxelLayout, name: str) -> bytes:
     """Returns all bytes that the header declares."""
     size = layout.offset + layout.num_bytes
-    stream: Any = igzip.IGzipFile(fileobj=io.BytesIO(raw), mode="rb") if raw[:2] == _GZIP else io.BytesIO(raw)
-    content, done = bytearray(size), 0
-    view = memoryview(content)
     try:
-        while done < size:
-            count = stream.readinto(view[done:])
-            if not count:
-                raise InputError(f"{name} is truncated: {done} of {size} bytes", _TRUNCATED)
-            done += count
-        if len(stream.read(MAX_TRAILING + 1)) > MAX_TRAILING:
-            raise _surplus(name)
-    except (EOFError, zlib.error, OSError) as error:
+        content = inflate(raw, size + MAX_TRAILING) if raw[:2] == GZIP else raw
+    except (EOFError, DamagedError) as error:
         raise InputError(f"{name} is truncated or damaged: {error}", _TRUNCATED) from None
+    if len(content) < size:
+        raise InputError(f"{name} is truncated: {len(content)} of {size} bytes", _TRUNCATED)
+    if len(content) > size + MAX_TRAILING:
+        raise _surplus(name)
     return content
 
 
@@ -115,7 +109,7 @@ def embedded_names(path: Path) -> dict[int, str]:
     """
     try:
         with path.open("rb") as handle:
-            packed = handle.read(2) == _GZIP
+            packed = handle.read(2) == GZIP
             handle.seek(0)
             stream: Any = igzip.IGzipFile(fileobj=handle, mode="rb") if packed else handle
             layout = parse_header(stream.read(HEADER_BYTES), path.name)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from med3dinsight.volumes.inflating import DamagedError, inflate
+from med3dinsight.volumes.inflating import inflate
 
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=3), st.integers(0, 9), st.integers(0, 20))
@@ -30,12 +31,12 @@ def test_every_cut_of_a_file_is_told():
 def test_a_wrong_checksum_or_length_is_told(place):
     packed = bytearray(gzip.compress(b"voxels" * 50))
     packed[place] ^= 1
-    with pytest.raises(DamagedError):
+    with pytest.raises(zlib.error):
         inflate(bytes(packed), 10_000)
 
 
 def test_garbage_after_the_end_is_told():
-    with pytest.raises(DamagedError):
+    with pytest.raises(zlib.error):
         inflate(gzip.compress(b"voxels") + b"something else", 10_000)
 
 

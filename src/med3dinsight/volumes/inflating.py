@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
+
 from isal import isal_zlib
 
 #: First bytes of a gzip file.
 GZIP = b"\x1f\x8b"
-#: What is raised for a damaged stream.
-DamagedError = isal_zlib.error
 _GZIP_FORMAT = 31
 
 
@@ -25,7 +25,7 @@ def inflate(raw: bytes, limit: int) -> bytes:
 
     Raises:
         EOFError: The file ends too early.
-        DamagedError: It is damaged, or a checksum or length is wrong.
+        zlib.error: It is damaged, or a checksum or length is wrong.
 
     Example:
         >>> import gzip
@@ -35,7 +35,10 @@ def inflate(raw: bytes, limit: int) -> bytes:
     parts, room, rest = [], limit + 1, raw
     while rest:
         member = isal_zlib.decompressobj(wbits=_GZIP_FORMAT)
-        parts.append(member.decompress(rest, max_length=room))
+        try:
+            parts.append(member.decompress(rest, max_length=room))
+        except isal_zlib.error as error:
+            raise zlib.error(str(error)) from None
         room -= len(parts[-1])
         if room <= 0:
             break

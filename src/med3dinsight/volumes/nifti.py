@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from ..workspace.files import write_bytes
 from .header import ScanHeader, scan_header
-from .inflating import GZIP, DamagedError, inflate
+from .inflating import GZIP, inflate
 from .layout import VoxelLayout, check_channel, voxels
 from .nifti_header import HEADER_BYTES, MAX_OFFSET, parse_header
 from .volume import StoredImage
@@ -92,7 +92,7 @@ def _decode(raw: bytes, layout: VoxelLayout, name: str) -> bytes:
     size = layout.offset + layout.num_bytes
     try:
         content = inflate(raw, size + MAX_TRAILING) if raw[:2] == GZIP else raw
-    except (EOFError, DamagedError) as error:
+    except (EOFError, zlib.error) as error:
         raise InputError(f"{name} is truncated or damaged: {error}", _TRUNCATED) from None
     if len(content) < size:
         raise InputError(f"{name} is truncated: {len(content)} of {size} bytes", _TRUNCATED)

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "src" / "med3dinsight"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py")))
 STAGES = ["captions", "evaluation", "features", "finetuning", "preparing", "pretraining", "report"]
-NO_TORCH = ["cli", "datasets", "metrics", "report", "slices", "study", "volumes", "workspace"]
+NO_TORCH = ["cli", "datasets", "engines", "metrics", "preparing", "report", "slices", "study", "volumes", "workspace"]
 #: Rooms that are torch through and through: their packages may import it at once.
 ALL_TORCH = ["losses"]
 

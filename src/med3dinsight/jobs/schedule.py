@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from ..engines import usable_cores
 from ..types import Watcher
 from ..workspace import Workspace
 from .job import Job, Outcome
@@ -29,7 +30,7 @@ def default_workers(device: str) -> int:
 
         if torch.cuda.is_available():
             return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()
 
 
 def run_jobs(

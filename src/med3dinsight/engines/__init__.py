@@ -1,0 +1,7 @@
+"""Engines: one function applied to many items, here, in processes of this machine, or on a Ray cluster."""
+
+from .attempt import Failed
+from .cores import usable_cores
+from .registry import ENGINES, Engine
+
+__all__ = ["ENGINES", "Engine", "Failed", "usable_cores"]

@@ -39,7 +39,7 @@ def test_a_truncated_file_is_refused(tmp_path, name, compressed):
     SimpleITK.WriteImage(image(), str(tmp_path / name), useCompression=compressed)
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) * 2 // 3])
-    with pytest.raises(InputError, match=r"a\.\w+ cannot be read"):
+    with pytest.raises(InputError, match=r"a\.\w+ is truncated"):
         read_volume(tmp_path / name)
 
 
@@ -74,7 +74,7 @@ def test_a_header_whose_voxels_are_missing_is_refused(tmp_path):
 def test_a_header_that_declares_more_than_the_file_can_hold_is_refused_at_once(tmp_path):
     SimpleITK.WriteImage(image(), str(tmp_path / "a.mha"))
     content = (tmp_path / "a.mha").read_bytes()
-    (tmp_path / "a.mha").write_bytes(content.replace(b"DimSize = 5 6 7", b"DimSize = 50000 60000 70000"))
+    (tmp_path / "a.mha").write_bytes(content.replace(b"DimSize = 5 6 7", b"DimSize = 500 600 700"))
     with pytest.raises(InputError, match="truncated"):
         read_volume(tmp_path / "a.mha")
 
@@ -87,11 +87,11 @@ def test_nan_is_refused(tmp_path):
         read_volume(tmp_path / "a.nrrd")
 
 
-def test_other_dimensions_are_refused(tmp_path):
+def test_channels_are_refused_where_none_was_asked_for(tmp_path):
     SimpleITK.WriteImage(SimpleITK.Image([4, 4, 4, 2], SimpleITK.sitkInt16), str(tmp_path / "a.nrrd"))
     SimpleITK.WriteImage(SimpleITK.Image([4, 4, 4], SimpleITK.sitkVectorUInt8, 3), str(tmp_path / "b.mha"))
     for name in ("a.nrrd", "b.mha"):
-        with pytest.raises(InputError, match="not one 3D volume"):
+        with pytest.raises(InputError, match="channels, not one 3D volume"):
             read_volume(tmp_path / name)
 
 

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..types import Shape3
 
-#: Largest decoded file that is accepted, in bytes.
-MAX_BYTES = 16 << 30
-
 
 @dataclass(frozen=True)
 class VoxelLayout:

@@ -1,14 +1,9 @@
-"""NIfTI files and Analyze pairs: a decode that is checked to its end, and an atomic writer.
-
-The stream is decoded by ourselves: to its last byte (so that the checksum of the gzip stream is
-compared), and never beyond what the header declares, so that neither half a file nor a bomb passes.
-"""
+"""NIfTI files and Analyze 7.5 pairs: a checked decode, and an atomic writer."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,86 +14,70 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..workspace.files import write_bytes
+from .decoding import check_size, decode, first_bytes
+from .detached import detached_file
 from .header import ScanHeader, scan_header
-from .inflating import GZIP, inflate
+from .inflating import GZIP
 from .layout import VoxelLayout, check_channel, voxels
-from .nifti_header import HEADER_BYTES, MAX_OFFSET, parse_header
+from .nifti_header import HEADER_BYTES, parse_header
 from .volume import StoredImage
 
-SUFFIXES = (".nii", ".nii.gz")
-#: A deflate stream cannot grow by more than this factor.
-MAX_RATIO = 1032
-#: Some writers pad files; more bytes than this after the voxels make a file wrong.
-MAX_TRAILING = 1 << 16
-
-_TRUNCATED = "copy or download it again: it ends too early or is damaged"
+PAIR_SUFFIX = ".hdr"
+SUFFIXES = (".nii", ".nii.gz", PAIR_SUFFIX)
+#: What the file of voxels of a pair is called; it may be given instead of the header.
+PAIR_VOXELS = ".img"
 _LABEL = re.compile(r"<Label\s[^>]*?Key=[\"'](\d+)[\"'][^>]*>\s*(?:<!\[CDATA\[(.*?)\]\]>|([^<]*))\s*</Label>", re.S)
 
 
 def read_nifti(path: Path, channel: int | None = None) -> StoredImage:
-    """Reads a NIfTI file (``.nii`` or ``.nii.gz``, version 1 or 2).
+    """Reads a NIfTI file (``.nii``, ``.nii.gz``, version 1 or 2) or a pair (``.hdr`` and ``.img``; Analyze 7.5 too).
 
     Args:
-        path: The file.
+        path: The file, or the header of the pair.
         channel: Which volume of a 4D file, from 0; None where the file is 3D.
 
     Raises:
         InputError: It is truncated, damaged, not NIfTI, in colour or complex, has no such channel, or its affine is
             singular.
     """
-    layout, _ = _layout(path)
+    layout, part = _parse(path)
     channel = check_channel(channel, layout.num_channels, path.name)
-    raw = path.read_bytes()
-    values = voxels(layout, _decode(raw, layout, path.name), channel)
-    return StoredImage(values, layout.affine, hashlib.sha256(raw).hexdigest())
+    raw = part.read_bytes()
+    digest = hashlib.sha256(raw) if part == path else hashlib.sha256(path.read_bytes())
+    if part != path:
+        digest.update(raw)
+    content = decode(raw, layout.offset + layout.num_bytes, _encoding(raw[:2], path == part), path.name)
+    return StoredImage(voxels(layout, content, channel), layout.affine, digest.hexdigest(), notes=layout.notes)
 
 
 def read_nifti_header(path: Path) -> ScanHeader:
-    """Reads what a NIfTI file declares; no voxel is decoded.
+    """Reads what a NIfTI file or an Analyze pair declares; no voxel is decoded.
 
     Raises:
         InputError: As :func:`read_nifti`, as far as the header shows it.
     """
-    layout, file_bytes = _layout(path)
+    layout, part = _parse(path)
+    file_bytes = path.stat().st_size + (part.stat().st_size if part != path else 0)
     return scan_header(layout.shape, layout.affine, layout.dtype.itemsize, file_bytes, layout.num_channels)
 
 
-def _layout(path: Path) -> tuple[VoxelLayout, int]:
-    """Returns what the header declares and the bytes of the file; what cannot fit in the file is refused."""
-    file_bytes = path.stat().st_size
+def _encoding(first: bytes, single: bool) -> str:
+    return "gzip" if single and first == GZIP else "raw"  # in a pair those two bytes may be voxels
+
+
+def _parse(path: Path) -> tuple[VoxelLayout, Path]:
+    """Returns what the header declares and the file of voxels; what cannot fit in that file is refused."""
+    pair = path.name.lower().endswith(PAIR_SUFFIX)
     with path.open("rb") as handle:
-        packed = handle.read(2) == GZIP
+        first = handle.read(2)
         handle.seek(0)
-        stream: Any = igzip.IGzipFile(fileobj=handle, mode="rb") if packed else handle
-        try:
-            head = stream.read(HEADER_BYTES)
-        except (EOFError, zlib.error, OSError) as error:
-            raise InputError(f"{path.name} is truncated or damaged: {error}", _TRUNCATED) from None
-    layout = parse_header(head, path.name)
-    size = layout.offset + layout.num_bytes
-    if size > file_bytes * (MAX_RATIO if packed else 1):
-        raise InputError(f"{path.name} is truncated: its header declares {size} bytes of content", _TRUNCATED)
-    if file_bytes > size + size // 64 + 2 * MAX_TRAILING:  # what cannot be packed grows a little when packed
-        raise _surplus(path.name)
-    return layout, file_bytes
-
-
-def _surplus(name: str) -> InputError:
-    return InputError(f"{name} holds more than its header declares", "export it again: header and voxels differ")
-
-
-def _decode(raw: bytes, layout: VoxelLayout, name: str) -> bytes:
-    """Returns all bytes that the header declares."""
-    size = layout.offset + layout.num_bytes
-    try:
-        content = inflate(raw, size + MAX_TRAILING) if raw[:2] == GZIP else raw
-    except (EOFError, zlib.error) as error:
-        raise InputError(f"{name} is truncated or damaged: {error}", _TRUNCATED) from None
-    if len(content) < size:
-        raise InputError(f"{name} is truncated: {len(content)} of {size} bytes", _TRUNCATED)
-    if len(content) > size + MAX_TRAILING:
-        raise _surplus(name)
-    return content
+        layout = parse_header(first_bytes(handle, HEADER_BYTES, path.name), path.name, pair)
+    part = path
+    if pair:
+        suffix = PAIR_VOXELS.upper() if path.suffix.isupper() else PAIR_VOXELS
+        part = detached_file(path, path.stem + suffix)
+    check_size(layout.offset + layout.num_bytes, part.stat().st_size, _encoding(first, single=not pair), path.name)
+    return layout, part
 
 
 def embedded_names(path: Path) -> dict[int, str]:
@@ -109,13 +88,10 @@ def embedded_names(path: Path) -> dict[int, str]:
     """
     try:
         with path.open("rb") as handle:
-            packed = handle.read(2) == GZIP
+            layout = parse_header(first_bytes(handle, HEADER_BYTES, path.name), path.name)
             handle.seek(0)
-            stream: Any = igzip.IGzipFile(fileobj=handle, mode="rb") if packed else handle
-            layout = parse_header(stream.read(HEADER_BYTES), path.name)
-            stream.seek(0)
-            text = stream.read(min(layout.offset, MAX_OFFSET)).decode("utf-8", errors="replace")
-    except (InputError, EOFError, zlib.error, OSError, ValueError, OverflowError):
+            text = first_bytes(handle, layout.offset, path.name).decode("utf-8", errors="replace")
+    except (InputError, OSError):
         return {}
     return {int(key): (first or second).strip() for key, first, second in _LABEL.findall(text)}
 

@@ -18,7 +18,7 @@ from nibabel.spm2analyze import Spm2AnalyzeHeader
 from nibabel.wrapstruct import WrapStructError
 
 from ..errors import InputError
-from .layout import MAX_BYTES, VoxelLayout
+from .layout import VoxelLayout
 from .orientation import check_affine
 
 #: The longest header (NIfTI-2).
@@ -59,7 +59,7 @@ def parse_header(head: bytes, name: str, pair: bool = False) -> VoxelLayout:
     if dtype.fields is not None or dtype.kind not in "iuf":
         raise InputError(f"{name} holds colours or complex numbers ({dtype})", "give one plain number a voxel")
     affine, notes = _orientation(header, name)
-    layout = VoxelLayout(
+    return VoxelLayout(
         shape=spatial,
         affine=affine,
         dtype=dtype,
@@ -69,10 +69,6 @@ def parse_header(head: bytes, name: str, pair: bool = False) -> VoxelLayout:
         intercept=0.0 if slope is None else float(intercept or 0),
         notes=notes,
     )
-    if layout.offset + layout.num_bytes > MAX_BYTES:
-        size = (layout.offset + layout.num_bytes) >> 30
-        raise InputError(f"{name} would take {size} GiB in memory", f"files up to {MAX_BYTES >> 30} GiB are read")
-    return layout
 
 
 def _header(head: bytes, name: str, pair: bool) -> Any:

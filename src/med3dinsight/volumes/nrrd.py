@@ -1,32 +1,52 @@
-"""NRRD and MetaImage files, read by SimpleITK after a look at where they say their voxels are.
+"""NRRD and MetaImage files: header and voxels are read by ourselves, to the end, as those of NIfTI are.
 
-A header can name any file as the place of its voxels. Only a file of plain name in the header's own
-folder is accepted, so that a stranger's header cannot make us read something else.
+The usual readers take some broken files for whole ones (a wrong checksum, memory that nobody filled), and read
+whatever file a header names.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..errors import InputError
+from .decoding import check_size, decode
+from .detached import detached_file
 from .header import ScanHeader, scan_header
-from .layout import check_channel
-from .orientation import check_affine
+from .inflating import GZIP
+from .layout import check_channel, voxels
+from .meta_header import parse_meta
+from .nrrd_header import parse_nrrd
+from .text_header import MAX_HEADER, TextHeader, broken
 from .volume import StoredImage
 
 NRRD_SUFFIXES = (".nrrd", ".nhdr")
 META_SUFFIXES = (".mha", ".mhd")
 SUFFIXES = (*NRRD_SUFFIXES, *META_SUFFIXES)
-_MAX_HEADER = 1 << 16
-#: A compressed stream cannot grow by more than this factor.
-_MAX_RATIO = 1032
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def read_nrrd(path: Path, channel: int | None = None) -> StoredImage:
+    """Reads a NRRD (``.nrrd``, ``.nhdr``) or MetaImage (``.mha``, ``.mhd``) file.
+
+    Args:
+        path: The file.
+        channel: Which channel of a 4D file or of a file of vectors, from 0; None where the file is 3D.
+
+    Raises:
+        InputError: It is truncated, damaged, in colour, names a file elsewhere, has no such channel, or its affine is
+            singular.
+    """
+    header, part = _parse(path)
+    layout = header.layout
+    channel = check_channel(channel, layout.num_channels, path.name)
+    raw = part.read_bytes()
+    digest = hashlib.sha256(raw) if part == path else hashlib.sha256(path.read_bytes())
+    if part != path:
+        digest.update(raw)
+    start = len(raw) - layout.num_bytes if header.start is None else header.start
+    encoding = "gzip" if header.encoding == "zlib" and raw[start : start + 2] == GZIP else header.encoding
+    content = decode(memoryview(raw)[start:], layout.offset + layout.num_bytes, encoding, path.name)
+    values = voxels(layout, content, channel)
+    return StoredImage(values, layout.affine, digest.hexdigest(), header.modality, layout.notes)
 
 
 def read_nrrd_header(path: Path) -> ScanHeader:
@@ -35,84 +55,25 @@ def read_nrrd_header(path: Path) -> ScanHeader:
     Raises:
         InputError: As :func:`read_nrrd`, as far as the header shows it.
     """
-    import SimpleITK
-
-    parts = [path, *_detached(path)]
-    reader = SimpleITK.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise InputError(f"{path.name} cannot be read: {reason}", "copy or export it again") from None
-    size = reader.GetSize()
-    if len(size) != 3:
-        raise InputError(f"{path.name} is not one 3D volume: its shape is {size}", "give one 3D volume a file")
-    affine = check_affine(affine_of(reader), path.name)
-    itemsize = SimpleITK.GetArrayFromImage(SimpleITK.Image([1, 1, 1], reader.GetPixelID())).dtype.itemsize
-    file_bytes = sum(part.stat().st_size for part in parts)
-    return scan_header(size, affine, itemsize, file_bytes, reader.GetNumberOfComponents())
+    header, part = _parse(path)
+    layout = header.layout
+    file_bytes = path.stat().st_size + (part.stat().st_size if part != path else 0)
+    return scan_header(
+        layout.shape, layout.affine, layout.dtype.itemsize, file_bytes, layout.num_channels, header.modality
+    )
 
 
-def read_nrrd(path: Path, channel: int | None = None) -> StoredImage:
-    """Reads a 3D NRRD (``.nrrd``, ``.nhdr``) or MetaImage (``.mha``, ``.mhd``) file.
-
-    Raises:
-        InputError: It is truncated, damaged, not 3D, in colour, names a file elsewhere, or its affine is singular.
-    """
-    import SimpleITK
-
-    parts = [path, *_detached(path)]
-    raw = [part.read_bytes() for part in parts]
-    reader = SimpleITK.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        size, components = reader.GetSize(), reader.GetNumberOfComponents()
-        if len(size) != 3 or components != 1:
-            shape = (*size, components) if components != 1 else size
-            raise InputError(f"{path.name} is not one 3D volume: its shape is {shape}", "give one 3D volume a file")
-        if int(np.prod(size, dtype=object)) > sum(map(len, raw)) * _MAX_RATIO:
-            raise InputError(f"{path.name} is truncated: its header declares {size} voxels", "copy it again")
-        check_channel(channel, 1, path.name)
-        image = reader.Execute()
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise InputError(f"{path.name} cannot be read: {reason}", "copy or export it again") from None
-    digest = hashlib.sha256()
-    for part in raw:
-        digest.update(part)
-    values = SimpleITK.GetArrayFromImage(image).T  # SimpleITK hands out (z, y, x)
-    return StoredImage(values, check_affine(affine_of(image), path.name), digest.hexdigest())
-
-
-def affine_of(image: Any) -> NDArray[np.float64]:
-    """Returns the 4 x 4 affine in RAS+ millimetres of a SimpleITK image (which thinks in LPS+)."""
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.asarray(image.GetSpacing())
-    affine[:3, 3] = image.GetOrigin()
-    return np.asarray(_LPS_TO_RAS @ affine)
-
-
-def _detached(path: Path) -> list[Path]:
-    """Returns the file of voxels that a header names; none where they follow in the same file."""
+def _parse(path: Path) -> tuple[TextHeader, Path]:
+    """Returns the header and the file of voxels; what cannot fit in that file is refused."""
     with path.open("rb") as handle:
-        head = handle.read(_MAX_HEADER)
-    if path.suffix.lower() in NRRD_SUFFIXES:
-        text = re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0].decode("latin-1")
-        found = re.search(r"^data ?file:[ =]*(.*?)\s*$", text, re.M | re.I)
-        name = found.group(1) if found else "LOCAL"
-    else:
-        found = re.search(r"^ElementDataFile\s*=\s*(.*?)\s*$", head.decode("latin-1"), re.M | re.I)
-        name = found.group(1) if found else ""
-    if name.upper() == "LOCAL":
-        return []
-    target = path.parent / name
-    plain = re.fullmatch(r"[\w.\- ]+", name) and name not in (".", "..") and not name.upper().startswith("LIST")
-    if not plain or target.resolve().parent != path.parent.resolve():
-        raise InputError(
-            f"{path.name} keeps its voxels in {name!r}", "only a file of plain name in the same folder is read"
-        )
-    if not target.is_file():
-        raise InputError(f"{path.name} keeps its voxels in {name}, which is missing", "copy that file beside it")
-    return [target]
+        head = handle.read(MAX_HEADER)
+    parse = parse_nrrd if path.name.lower().endswith(NRRD_SUFFIXES) else parse_meta
+    header = parse(head, path.name)
+    part = detached_file(path, header.part) if header.part else path
+    size = header.layout.offset + header.layout.num_bytes
+    available = part.stat().st_size - (header.start or 0)
+    if available < 0:
+        raise broken(path.name, f"its voxels start at byte {header.start}, the file has {part.stat().st_size}")
+    # Voxels at the end of a file may follow anything.
+    check_size(size, min(available, size) if header.start is None else available, header.encoding, path.name)
+    return header, part

@@ -11,6 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from ..types import Shape3
 
+#: From ITK's and DICOM's world (left, posterior, superior) to ours (right, anterior, superior).
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+#: Least and largest size of a voxel along an axis, in millimetres.
+SPACING_RANGE = (1e-4, 1e3)
+#: Largest distance of a scan from the origin of the world, in millimetres.
+MAX_ORIGIN = 1e7
 #: Least determinant of the affine with its columns scaled to length 1: below it the axes are (nearly) parallel.
 LEAST_DETERMINANT = 0.1
 
@@ -31,13 +37,19 @@ def check_affine(affine: ArrayLike, name: str) -> NDArray[np.float64]:
     """Returns the affine as float64 where it can be inverted.
 
     Raises:
-        InputError: It is not finite, or two of its axes are (nearly) parallel or have no length.
+        InputError: It is not finite, two of its axes are (nearly) parallel or have no length, or it lies beyond any
+            scanner: voxels of less than 0.1 micrometre or more than a metre, or 10 km off.
     """
     matrix = np.asarray(affine, dtype=np.float64)
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
     usable = bool(np.isfinite(matrix).all() and (lengths > 0).all())
     if not usable or abs(np.linalg.det(matrix[:3, :3] / lengths)) < LEAST_DETERMINANT:
         raise InputError(f"{name} has a singular affine", "repair its header (spacing and axes), or export it again")
+    if lengths.min() < SPACING_RANGE[0] or lengths.max() > SPACING_RANGE[1]:
+        sizes = " x ".join(f"{length:.3g}" for length in lengths)
+        raise InputError(f"{name} has voxels of {sizes} mm", "repair its header (spacing, unit), or export it again")
+    if np.abs(matrix[:3, 3]).max() > MAX_ORIGIN:
+        raise InputError(f"{name} lies {np.abs(matrix[:3, 3]).max():.3g} mm off", "repair its header (origin)")
     return matrix
 
 

@@ -107,6 +107,9 @@ def _dispatch(
 ) -> T:
     """Lets the reader of the path's format read it."""
     name = path.name.lower()
+    if name.endswith(nifti.PAIR_VOXELS):
+        path = path.with_suffix(".HDR" if path.suffix.isupper() else nifti.PAIR_SUFFIX)
+        name = path.name.lower()
     try:
         if path.is_dir():
             if name.endswith(SUFFIXES) and not dicom.series_files(path):

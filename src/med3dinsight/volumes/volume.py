@@ -21,7 +21,7 @@ class StoredImage:
         affine: 4 x 4 float64, index in the file to world millimetres (RAS+).
         sha256: Hash of the file's bytes (for a series: of its files in order of position).
         modality: "ct" or "mr" where the file says so.
-        notes: What was accepted (gaps between slices that differ a little) or assumed (left and right), a sentence each.
+        notes: What was accepted (gaps that differ a little) or assumed (left and right), a sentence each.
     """
 
     values: NDArray[Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,15 @@ from .progress import watching_one
 from .replies import Reply, plain
 from .settings import no_settings
 
+if TYPE_CHECKING:
+    from ..datasets import Layout
+
 ACTIONS = ("list", "check", "fetch")
+_THIRD_PARTIES = {
+    "allowed": "services of others may see it",
+    "forbidden": "services of others must not see it",
+    "unknown": "whether services of others may see it is not stated",
+}
 
 
 def datasets(
@@ -42,20 +50,46 @@ def datasets(
 
 
 def _list() -> Reply:
-    from ..datasets.registry import LAYOUTS
+    from ..datasets import LAYOUTS
 
     width = max(map(len, LAYOUTS))
-    lines = tuple(f"{name:{width}}  {layout.description}" for name, layout in LAYOUTS.items())
-    return Reply({"names": list(LAYOUTS)}, lines)
+    general = [f"  {name:{width}}  {layout.description}" for name, layout in LAYOUTS.items() if layout.facts is None]
+    public = [
+        line
+        for name, layout in LAYOUTS.items()
+        if (facts := layout.facts) is not None
+        for line in (
+            f"  {name:{width}}  {layout.description}",
+            f"  {'':{width}}  {facts.licence}; {_THIRD_PARTIES[facts.third_parties]}"
+            + ("; terms must be agreed to before the download" if facts.gated else ""),
+        )
+    ]
+    rows = [{"name": name, "description": layout.description, **_facts(layout)} for name, layout in LAYOUTS.items()]
+    lines = ("Layouts of your own data", *general, *(("Public data sets", *public) if public else ()))
+    return Reply({"names": list(LAYOUTS), "layouts": rows}, lines)
+
+
+def _facts(layout: Layout) -> dict[str, Any]:
+    return {"public": layout.facts is not None, **(plain(layout.facts) if layout.facts is not None else {})}
 
 
 def _check(name: str, directory: Path) -> Reply:
-    from ..datasets import check
+    from ..datasets import LAYOUTS, check
+    from .problem_table import problem_table
 
     with watching_one(f"check {directory}") as progress:
-        problems = plain(check(name, directory, progress))
-    lines = [f"{item['file']}: {item['reason']} ({item['hint']})" for item in problems]
-    return Reply({"problems": problems}, (*lines, f"{len(problems)} problems in {directory}"))
+        result = plain(check(name, directory, progress))
+    found = ", ".join(f"{count} {modality.upper()}" for modality, count in result["modalities"].items())
+    guess = f" ({result['guessed']} guessed from the intensities)" if result["guessed"] else ""
+    lines = [
+        f"layout: {result['layout']}, {LAYOUTS[result['layout']].description}",
+        f"{result['scans']} scans of {result['subjects']} subjects, {result['labelled']} with a label map",
+        *([f"modality: {found}{guess}"] if found else []),
+        f"licence: {result['licence'] or 'not stated'}; {_THIRD_PARTIES[result['third_parties']]}",
+        *([f"{result['other_files']} other files are left alone"] if result["other_files"] else []),
+        *problem_table(result["problems"], directory),
+    ]
+    return Reply(result, (*lines, f"{len(result['problems'])} problems in {directory}"))
 
 
 def _fetch(name: str, directory: Path) -> Reply:

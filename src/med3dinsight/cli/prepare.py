@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -14,7 +15,9 @@ from .stages import stage_reply
 
 def prepare(
     work: Work,
-    source: Annotated[str | None, typer.Option(metavar="DIR", help="Folder with the scans.")] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder or table of the scans.")
+    ] = None,
     layout: Annotated[str | None, typer.Option(metavar="NAME", help="How it is laid out; default: found out.")] = None,
     protocol: Annotated[str | None, typer.Option(metavar="NAME", help="cube128 or native.")] = None,
     config: ConfigFile = None,
@@ -27,6 +30,7 @@ def prepare(
 
     Files that cannot be used are left out and named at the end.
     """
+    from ..datasets import LAYOUTS, detect
     from ..preparing.config import PrepareConfig
 
     settings = read_settings(
@@ -34,6 +38,8 @@ def prepare(
     )
     from ..preparing.run import run
 
+    layout = detect(settings.source, settings.layout)
+    print(f"layout: {layout}, {LAYOUTS[layout].description}", file=sys.stderr)
     return stage_reply(
         "prepare",
         run,

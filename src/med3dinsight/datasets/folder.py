@@ -1,36 +1,58 @@
 """A plain folder of scans, any depth: NIfTI, NRRD, MetaImage files and folders of DICOM series.
 
-The subject is the name of the top folder, else of the file, or what a pattern takes out of the path.
-A file with ``label``, ``seg`` or ``mask`` in its name is the label map of the image beside it: of
-the one whose name is the same without that word, else of the only image there is. A ``samples.csv``
-at the top says all this instead.
+*Subject*: what a pattern takes out of the path, else the name of the top folder, else of the file. A top folder
+whose name only says what is in it (``images``, ``scans``, ``train``, ...) is passed over.
+
+*Label maps*: a file with ``label``, ``seg`` or ``mask`` in its name, and every file in a folder called ``labels``,
+``masks`` or the like. One belongs to the image beside it whose name is the same without such words, else to the only
+image there is; those in a folder of their own are compared with the images beside that folder and in the folders
+beside it.
 """
 
 from __future__ import annotations
 
-import os
 import re
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
 from ..records import LeftOut, Source
-from ..volumes.dicom import series_files
 from ..volumes.labels import read_label_names
-from ..volumes.reading import SUFFIXES
-from . import table
+from .dicom_folders import Series, find_series
 from .naming import compile_subject_pattern, safe_id, subject_of, unique_id
+from .walking import walk
 
 _WORDS = re.compile(r"(labels?|segmentations?|seg|masks?|image|img)", re.IGNORECASE)
 _LABEL = re.compile(r"label|seg|mask", re.IGNORECASE)
+_LABEL_FOLDER = re.compile(r"(labels?|masks?|segs?|segmentations?)(tr|ts)?", re.IGNORECASE)
+#: Names of top folders that are no people.
+_PLAIN_FOLDER = re.compile(
+    r"(images?|imgs?|scans?|volumes?|data|nii|niftis?|dicoms?)(tr|ts)?|train(ing)?|val(idation)?|test(ing)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class _Group:
+    """The scans of one folder, and the label maps beside them; those in a folder of their own come after."""
+
+    images: list[Path] = field(default_factory=list)
+    labels: list[Path] = field(default_factory=list)
+    apart: list[Path] = field(default_factory=list)
+
+
+def recognises(directory: Path) -> bool:
+    """Says yes to any folder."""
+    return directory.is_dir()
 
 
 def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list[LeftOut]]:
-    """Lists the scans of a folder, sorted by path.
+    """Lists the scans of a folder, sorted by folder and name.
 
     Args:
         directory: The folder.
-        subject_pattern: Regular expression that is searched in the path below ``directory``; its first
-            group is the subject. Empty: the top folder, else the file name.
+        subject_pattern: See :func:`med3dinsight.datasets.find`.
 
     Returns:
         The scans, and the files that belong to none.
@@ -38,60 +60,71 @@ def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list
     Raises:
         ConfigError: The pattern is no regular expression with a group.
     """
-    if (directory / table.NAME).exists():
-        return table.read_table(directory / table.NAME)
     pattern = compile_subject_pattern(subject_pattern)
     sources: list[Source] = []
     problems: list[LeftOut] = []
     taken: set[str] = set()
-    for images, labels in _folders(directory):
-        pairs, orphans = pair(images, labels)
-        problems += [
-            LeftOut(str(path), "a label map that belongs to no image", "name it like its image, with _label added")
-            for path in orphans
-        ]
-        for image, label in pairs:
-            relative = image.relative_to(directory).as_posix() if image != directory else directory.name
-            try:
-                names = () if label is None else read_label_names(label)
-            except InputError as error:
-                problems.append(LeftOut(str(label), error.message, error.hint))
-                continue
-            name = unique_id(safe_id(relative), taken)
+    groups, series = _groups(directory, problems)
+    label_of = _pair_all(groups, problems)
+    for image in [image for folder in sorted(groups) for image in groups[folder].images]:
+        relative = image.relative_to(directory).as_posix() if image != directory else directory.name
+        subject = subject_of(relative, pattern, _top(relative))
+        label = label_of.get(image)
+        names = () if label is None else _names(label, problems)
+        parts = series.get(image, [Series()])
+        for part in parts:
+            name = f"{safe_id(relative)}_{part.short}" if len(parts) > 1 else safe_id(relative)
             sources.append(
                 Source(
-                    id=name,
-                    subject=subject_of(relative, pattern, _top(relative)),
-                    image=str(image.absolute()),
-                    label=None if label is None else str(label.absolute()),
+                    id=unique_id(name, taken),
+                    subject=subject,
+                    image=str(image),
+                    series=part.uid if len(parts) > 1 or part.one_of_many else "",
+                    label=None if label is None else str(label),
                     label_names=names,
+                    modality=part.modality,
                 )
             )
     return sources, problems
 
 
-def _folders(directory: Path) -> list[tuple[list[Path], list[Path]]]:
-    """Returns the images and label maps of each folder; a DICOM series counts where its folder lies."""
-    series: dict[Path, list[Path]] = {}
-    files: dict[Path, list[Path]] = {}
-    for name, folders, entries in os.walk(directory):
-        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-        here = Path(name)
-        if "workspace.json" in entries:  # our own output may lie among the scans
-            folders.clear()
-            continue
-        visible = [entry for entry in sorted(entries) if not entry.startswith(".")]
-        scans = [here / entry for entry in visible if entry.lower().endswith(SUFFIXES)]
-        if scans:
-            files[here] = scans
-        if len(visible) > len(scans) and series_files(here):
-            series.setdefault(here.parent if here != directory else here, []).append(here)
-    found = []
-    for folder in sorted({*series, *files}):
-        labels = [path for path in files.get(folder, []) if _LABEL.search(path.name)]
-        images = [path for path in files.get(folder, []) if path not in labels]
-        found.append((series.get(folder, []) + images, labels))
-    return found
+def _groups(directory: Path, problems: list[LeftOut]) -> tuple[dict[Path, _Group], dict[Path, list[Series]]]:
+    """Collects images and label maps by folder; a folder that is one DICOM series counts where it lies itself."""
+    groups: dict[Path, _Group] = {}
+    series: dict[Path, list[Series]] = {}
+    for folder in walk(directory, problems):
+        apart = folder.path != directory and _LABEL_FOLDER.fullmatch(folder.path.name)
+        if apart and folder.scans:
+            groups.setdefault(folder.path.parent, _Group()).apart += folder.scans
+        elif folder.scans:
+            group = groups.setdefault(folder.path, _Group())
+            group.labels += [path for path in folder.scans if _LABEL.search(path.name)]
+            group.images += [path for path in folder.scans if not _LABEL.search(path.name)]
+        if folder.unknown and (found := find_series(folder, problems)):
+            series[folder.path] = found
+            beside = folder.path in groups or folder.path == directory
+            group = groups.setdefault(folder.path if beside else folder.path.parent, _Group())
+            group.images.insert(0, folder.path)
+    return groups, series
+
+
+def _pair_all(groups: dict[Path, _Group], problems: list[LeftOut]) -> dict[Path, Path]:
+    label_of: dict[Path, Path] = {}
+    used: set[Path] = set()
+    for folder, group in groups.items():
+        pairs, _ = pair(group.images, group.labels)
+        rest = [image for image, label in pairs if label is None]
+        beside = groups[folder.parent].apart if folder.parent in groups else []
+        pairs += pair(rest, group.apart + beside)[0]
+        label_of |= {image: label for image, label in pairs if label is not None}
+    used = set(label_of.values())
+    problems += [
+        LeftOut(str(path), "a label map that belongs to no image", "name it like its image, with _label added")
+        for folder in sorted(groups)
+        for path in groups[folder].labels + groups[folder].apart
+        if path not in used
+    ]
+    return label_of
 
 
 def pair(images: list[Path], labels: list[Path]) -> tuple[list[tuple[Path, Path | None]], list[Path]]:
@@ -120,6 +153,29 @@ def _stem(path: Path) -> str:
     return re.sub(r"[\W_]+", "", _WORDS.sub("", safe_id(path.name))).lower()
 
 
+def _names(label: Path, problems: list[LeftOut]) -> tuple[tuple[int, str], ...]:
+    try:
+        return read_label_names(label)
+    except InputError as error:
+        problems.append(LeftOut(str(label), error.message, error.hint))
+        return ()
+
+
 def _top(relative: str) -> str:
-    top, _, rest = relative.partition("/")
-    return top if rest else safe_id(top)
+    *folders, name = relative.split("/")
+    people = [folder for folder in folders if not _PLAIN_FOLDER.fullmatch(folder)]
+    return people[0] if people else safe_id(name)
+
+
+def oddities(directory: Path, sources: list[Source]) -> list[LeftOut]:
+    """Tells of data sets inside the folder that have a description of their own, and of one subject for all scans."""
+    odd = [
+        LeftOut(str(path), "a data set with a description of its own lies in this folder", "prepare it by itself")
+        for name in ("dataset.json", "dataset_description.json")
+        for path in sorted({*directory.glob(f"*/{name}"), *directory.glob(f"*/*/{name}")})
+    ]
+    counts = Counter(source.subject for source in sources)
+    if len(sources) >= 4 and len(counts) == 1:
+        reason = f"all {len(sources)} scans are of one subject, {sources[0].subject}"
+        odd.append(LeftOut(str(directory), reason, "if they are of several people, set prepare.subject_pattern"))
+    return odd

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from ..errors import ConfigError, InputError, suggest
 from ..records import LeftOut, Source
@@ -21,20 +23,70 @@ def _is_sample(directory: Path) -> bool:
     from .sample import VOLUMES
     from .table import NAME
 
-    return (directory / NAME).exists() and all((directory / volume.id).exists() for volume in VOLUMES)
+    return (directory / NAME).is_file() and all((directory / volume.id).exists() for volume in VOLUMES)
 
 
-def _find_folder(directory: Path, subject_pattern: str) -> tuple[list[Source], list[LeftOut]]:
-    from .folder import find
+class _Rules(Protocol):
+    """What a file of a general layout holds."""
 
-    return find(directory, subject_pattern)
+    def find(self, directory: Path, subject_pattern: str = "") -> tuple[list[Source], list[LeftOut]]: ...
+
+    def recognises(self, directory: Path) -> bool: ...
+
+    def oddities(self, directory: Path, sources: list[Source]) -> list[LeftOut]: ...
+
+
+def _table() -> _Rules:
+    from . import table
+
+    return table
+
+
+def _bids() -> _Rules:
+    from . import bids
+
+    return bids
+
+
+def _msd() -> _Rules:
+    from . import msd
+
+    return msd
+
+
+def _nnunet() -> _Rules:
+    from . import nnunet
+
+    return nnunet
+
+
+def _folder() -> _Rules:
+    from . import folder
+
+    return folder
+
+
+def _layout(description: str, rules: Callable[[], _Rules]) -> Layout:
+    """Makes a layout whose file is loaded on first use."""
+    return Layout(
+        description,
+        find=lambda directory, subject_pattern: rules().find(directory, subject_pattern),
+        recognises=lambda directory: rules().recognises(directory),
+        oddities=lambda directory, sources: rules().oddities(directory, sources),
+    )
 
 
 #: In the order in which they are tried: public data sets first, the general ones after them; the last one takes any.
 LAYOUTS: dict[str, Layout] = {
     "sample": Layout("the sample data as `datasets fetch sample DIR` writes it", _find_sample, _is_sample),
     **DATASETS,
-    "folder": Layout("any folder of NIfTI, NRRD, MHA files or DICOM series", _find_folder, lambda directory: True),
+    "table": _layout(
+        "a table (CSV, TSV, or `samples.csv` in the folder): image, label, mask, report, subject, split", _table
+    ),
+    "bids": _layout("BIDS: dataset_description.json, sub-*/[ses-*/]anat|ct/*.nii.gz", _bids),
+    "msd": _layout("Medical Segmentation Decathlon: dataset.json with a list of images and label maps", _msd),
+    "nnunet": _layout("nnU-Net: dataset.json, imagesTr/CASE_0000.nii.gz, labelsTr/CASE.nii.gz, imagesTs", _nnunet),
+    "folder": _layout("any folder of scans, any depth: NIfTI, NRRD, MetaImage files, DICOM series", _folder),
 }
 
 
@@ -47,7 +99,7 @@ def detect(directory: Path | str, layout: str = "auto") -> str:
     """Says which layout a source folder has; a few names are looked at and no voxel is read.
 
     Args:
-        directory: The folder.
+        directory: The folder, or a table of scans.
         layout: Name of a layout, which is taken as it is; ``"auto"`` finds it out.
 
     Returns:
@@ -55,15 +107,35 @@ def detect(directory: Path | str, layout: str = "auto") -> str:
 
     Raises:
         ConfigError: No layout has that name.
-        InputError: There is no such folder.
+        InputError: There is no such folder, it is a workspace, or it has not the layout.
     """
-    root = Path(directory).absolute()
     if layout != "auto" and layout not in LAYOUTS:
         raise ConfigError(f"no layout called {layout}", suggest(layout, ["auto", *LAYOUTS]))
-    if not root.is_dir():
-        what = "is no folder" if root.exists() else "does not exist"
-        raise InputError(f"the source folder {directory} {what}", "check the path given to --source")
-    return layout if layout != "auto" else next(name for name, known in LAYOUTS.items() if known.recognises(root))
+    root = Path(directory).absolute()
+    _check_source(root, directory, layout)
+    if layout != "auto":
+        return layout
+    return "table" if root.is_file() else next(name for name, known in LAYOUTS.items() if _fits(known, root))
+
+
+def _fits(layout: Layout, root: Path) -> bool:
+    try:
+        return layout.recognises(root)
+    except OSError:  # a folder that may not be looked into is not this layout's
+        return False
+
+
+def _check_source(root: Path, given: Path | str, layout: str) -> None:
+    try:
+        there = root.exists()
+    except OSError as error:  # a name that is too long, a circle of links
+        raise InputError(f"the source folder {given} cannot be read: {error.strerror}", "check the path") from None
+    if not there:
+        raise InputError(f"the source folder {given} does not exist", "check the path given to --source")
+    if (root / "workspace.json").is_file():
+        raise InputError(f"{given} is a workspace, no folder of scans", "give the folder that its scans came from")
+    if not root.is_dir() and (layout not in ("auto", "table") or not LAYOUTS["table"].recognises(root)):
+        raise InputError(f"the source folder {given} is no folder", "give the folder, or a .csv or .tsv table of scans")
 
 
 def find(directory: Path | str, layout: str = "auto", subject_pattern: str = "") -> tuple[list[Source], list[LeftOut]]:
@@ -72,7 +144,7 @@ def find(directory: Path | str, layout: str = "auto", subject_pattern: str = "")
     What a public data set says of itself stands in for what its files leave open: origin, licence, names of labels.
 
     Args:
-        directory: The folder.
+        directory: The folder, or a table of scans.
         layout: Name of a layout; ``"auto"`` finds it out, see :func:`detect`.
         subject_pattern: Regular expression that is searched in the path of a scan; its first group is the subject.
             Empty: by the rule of the layout.
@@ -82,7 +154,7 @@ def find(directory: Path | str, layout: str = "auto", subject_pattern: str = "")
 
     Raises:
         ConfigError: No layout has that name, or the pattern is none.
-        InputError: There is no such folder.
+        InputError: There is no such folder, it is a workspace, or it has not the layout.
     """
     known = LAYOUTS[detect(directory, layout)]
     sources, problems = known.find(Path(directory).absolute(), subject_pattern)

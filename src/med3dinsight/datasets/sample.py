@@ -278,7 +278,7 @@ def _write(root: Path, volume: SampleVolume, members: Mapping[str, bytes]) -> No
 def _table() -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*table.COLUMNS, "package"])
+    writer.writerow(["id", "subject", "modality", "image", "label", "origin", "licence", "package"])
     for volume in VOLUMES:
         image, label = f"{volume.id}/{volume.image_name}", f"{volume.id}/label.nii.gz"
         package = f"{volume.archive.package} {volume.archive.version}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..datasets import find
@@ -36,7 +36,7 @@ def predict(
 
     Args:
         model: A folder that ``finetune`` left.
-        source: A scan, the folder of a DICOM series, or a folder of scans.
+        source: A scan, the folder of a DICOM series, a folder of scans in any layout, or a table of them.
         output: Folder for the label maps, or the CSV file.
         device: auto, cpu, cuda or cuda:N.
         progress: Told about every scan.
@@ -77,8 +77,8 @@ def _refuse_overwriting(scans: list[Source], written: Output) -> None:
 
 
 def _scans(source: Path) -> tuple[list[Source], list[LeftOut]]:
-    if source.is_file():
+    if source.is_file() and source.suffix.lower() not in (".csv", ".tsv"):
         name = safe_id(source.name)
         return [Source(name, name, str(source))], []
     sources, problems = find(str(source), "auto", "")
-    return [Source(s.id, s.subject, s.image, modality=s.modality) for s in sources], list(problems)
+    return [replace(scan, label=None, label_names=()) for scan in sources], problems

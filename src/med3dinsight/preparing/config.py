@@ -14,7 +14,7 @@ class PrepareConfig(StageConfig):
 
     section: ClassVar[str] = "prepare"
 
-    source: str = Field(description="folder with the scans")
+    source: str = Field(description="folder with the scans, or a CSV or TSV table of them")
     layout: str = Field("auto", description="how the folder is laid out: auto, or a name of `med3dinsight datasets`")
     subject_pattern: str = Field(
         "", description="regular expression whose first group is the subject, searched in a scan's path; empty = folder"

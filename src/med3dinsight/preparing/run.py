@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..datasets import find
+from ..datasets import detect, find
 from ..errors import InputError
 from ..records import LeftOut
 from ..types import Progress, silent
@@ -29,6 +29,7 @@ class PrepareResult:
         workspace: Path of the workspace.
         seconds: Wall time of the run that finished the stage.
         done_before: True where the stage was complete and nothing was done.
+        layout: Name of the layout of the source folder, given or found out.
     """
 
     prepared: int
@@ -36,6 +37,7 @@ class PrepareResult:
     workspace: str
     seconds: float
     done_before: bool = False
+    layout: str = ""
 
 
 def run(config: PrepareConfig, workspace: Workspace, *, progress: Progress = silent) -> PrepareResult:
@@ -55,14 +57,15 @@ def run(config: PrepareConfig, workspace: Workspace, *, progress: Progress = sil
         DiskFullError: The disk is full; what was prepared stays.
     """
     started = time.time()
-    sources, problems = find(config.source, config.layout, config.subject_pattern)
+    layout = detect(config.source, config.layout)
+    sources, problems = find(config.source, layout, config.subject_pattern)
     root = Path(config.source).absolute()
     states = {source.id: source_state(source, root) for source in sources}
     settings = fingerprint("prepare", STAGE_VERSION, config.item_settings())
     stage = fingerprint(settings, states, [asdict(item) for item in problems])
     if (record := completed(workspace.prepared, stage)) is not None:
         left_out = tuple(LeftOut(**item) for item in record.result["left_out"])
-        changed = {"left_out": left_out, "workspace": str(workspace.root), "done_before": True}
+        changed = {"left_out": left_out, "workspace": str(workspace.root), "done_before": True, "layout": layout}
         return PrepareResult(**{**record.result, **changed})
     with workspace.lock("prepared"):
         store = ResumedStore(workspace.prepared, settings, states)
@@ -75,7 +78,8 @@ def run(config: PrepareConfig, workspace: Workspace, *, progress: Progress = sil
             progress(done, len(sources), source.id)
         if not (count := store.finish()):
             raise _nothing(config.source, problems)
-        result = PrepareResult(count, tuple(problems), str(workspace.root), round(time.time() - started, 3))
+        seconds = round(time.time() - started, 3)
+        result = PrepareResult(count, tuple(problems), str(workspace.root), seconds, layout=layout)
         shown = config.model_dump(mode="json")
         write_record(workspace.prepared, StageRecord("prepare", stage, shown, asdict(result), result.seconds))
     return result

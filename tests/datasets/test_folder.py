@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,8 @@ def test_a_workspace_among_the_scans_is_left_alone(tmp_path):
     scan(tmp_path / "work" / "finetuning" / "predictions" / "a.nii.gz")
     (tmp_path / "work" / "workspace.json").write_text("{}")
     assert list(found(tmp_path)[0]) == ["a"]
+    with pytest.raises(InputError, match="is a workspace, no folder of scans"):
+        datasets.find(tmp_path / "work")
 
 
 def test_the_label_map_beside_a_series_belongs_to_it(tmp_path, dicom_series):
@@ -117,50 +121,12 @@ def test_a_pattern_that_is_none_is_refused(tmp_path, pattern, reason):
         datasets.find(tmp_path, subject_pattern=pattern)
 
 
-def test_a_table_says_what_the_files_are(tmp_path):
-    scan(tmp_path / "x/one.nii.gz")
-    scan(tmp_path / "x/one_l.nii.gz", labels=True)
-    scan(tmp_path / "two.nii.gz")
-    (tmp_path / "x/one_l.json").write_text('{"1": "liver"}')
-    (tmp_path / "samples.csv").write_text(
-        "image,label,subject,modality,origin,licence,age\n"
-        "x/one.nii.gz,x/one_l.nii.gz,anna,MR,a clinic,CC0,70\n"
-        "two.nii.gz,,,,,,\n"
-        "gone.nii.gz,,bert,ct,,,\n"
-        "two.nii.gz,gone.nii.gz,bert,ct,,,\n"
-        "two.nii.gz,,bert,xray,,,\n"
-    )
-    sources, problems = datasets.find(tmp_path)
-    first, second = sources
-    assert (first.id, first.subject, first.modality) == ("x-one", "anna", "mr")
-    assert (first.label_names, first.origin, first.licence) == (((1, "liver"),), "a clinic", "CC0")
-    assert (second.id, second.subject, second.modality, second.label) == ("two", "two", None, None)
-    assert [problem.reason for problem in problems] == [
-        "the image 'gone.nii.gz' of the table is missing",
-        "the label map 'gone.nii.gz' of the table is missing",
-        "the table says modality 'xray'",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"path\na.nii\n", "no column `image`"),
-        (b"image\n\xff\n", "cannot be read"),
-        (b"image\na.nii\na.nii\n", "twice"),
-    ],
-)
-def test_a_table_that_cannot_be_used_is_refused(tmp_path, content, reason):
-    (tmp_path / "a.nii").write_bytes(b"")
-    (tmp_path / "samples.csv").write_bytes(content)
-    with pytest.raises(InputError, match=reason):
-        datasets.find(tmp_path)
-
-
 def test_a_folder_or_layout_that_is_none_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         datasets.find(tmp_path / "nothing")
     (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="cannot be read"):
+        datasets.find("x" * 5000)
     with pytest.raises(InputError, match="is no folder"):
         datasets.find(tmp_path / "file")
     with pytest.raises(ConfigError) as caught:
@@ -168,26 +134,94 @@ def test_a_folder_or_layout_that_is_none_is_refused(tmp_path):
     assert caught.value.hint == "did you mean folder?"
 
 
-def test_check_reads_everything_and_names_what_is_wrong(tmp_path):
-    scan(tmp_path / "good/image.nii.gz")
-    scan(tmp_path / "good/label.nii.gz", labels=True)
-    path = scan(tmp_path / "short/image.nii.gz")
-    path.write_bytes(path.read_bytes()[:-20])
-    scan(tmp_path / "other/image.nii.gz")
-    write_nifti(tmp_path / "other/label.nii.gz", np.zeros((4, 5, 5), dtype=np.uint8), np.eye(4))
-    told = []
-    problems = datasets.check("folder", tmp_path, lambda done, total, note="": told.append((done, total)))
-    assert [(Path(item.file).relative_to(tmp_path).as_posix(), item.reason[:23]) for item in problems] == [
-        ("other/label.nii.gz", "label.nii.gz has (4, 5,"),
-        ("short/image.nii.gz", "image.nii.gz is truncat"),
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+def test_label_maps_in_a_folder_of_their_own_belong_to_the_images_beside_it(tmp_path):
+    touch(tmp_path, "images/a.nii", "images/b_img.nii", "labels/a.nii", "labels/b_label.nii", "labels/c.nii")
+    touch(tmp_path, "anna/ct.nii", "anna/masks/ct.nii", "anna/masks/mr.nii")
+    rows, problems = found(tmp_path)
+    assert {image: label for _, image, label in rows.values()} == {
+        "anna/ct.nii": "anna/masks/ct.nii",
+        "images/a.nii": "labels/a.nii",
+        "images/b_img.nii": "labels/b_label.nii",
+    }
+    assert problems == ["c.nii", "mr.nii"]
+
+
+def test_a_top_folder_that_only_says_what_is_in_it_is_no_subject(tmp_path):
+    touch(tmp_path, "images/a.nii", "train/anna/x.nii", "Scans/data/bert/day/x.nii", "imagesTr/c/x.nii", "clara/x.nii")
+    rows, _ = found(tmp_path)
+    assert sorted(subject for subject, _, _ in rows.values()) == ["a", "anna", "bert", "c", "clara"]
+
+
+def test_links_are_followed_out_of_the_folder_and_never_in_circles(tmp_path):
+    touch(tmp_path, "set/anna/x.nii", "store/bert/y.nii")
+    (tmp_path / "set/anna/up").symlink_to(tmp_path / "set")
+    (tmp_path / "set/again").symlink_to(tmp_path / "set/anna")
+    (tmp_path / "set/bert").symlink_to(tmp_path / "store/bert")
+    (tmp_path / "set/twice").symlink_to(tmp_path / "store/bert")
+    (tmp_path / "store/bert/back").symlink_to(tmp_path / "store")
+    (tmp_path / "set/self").symlink_to(tmp_path / "set/self")
+    (tmp_path / "set/gone.nii").symlink_to(tmp_path / "nowhere.nii")
+    rows, problems = found(tmp_path / "set")
+    assert sorted(image for _, image, _ in rows.values()) == ["anna/x.nii", "bert/y.nii", "gone.nii"]
+    assert problems == []
+    told = {Path(item.file).name: item.reason for item in datasets.check("folder", tmp_path / "set").problems}
+    assert "is missing" in told["gone.nii"]
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_listed(tmp_path, monkeypatch):
+    touch(tmp_path, "anna/x.nii", "bert/x.nii")
+    real = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "anna":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    sources, (problem,) = datasets.find(tmp_path, "folder")
+    assert [source.id for source in sources] == ["bert-x"]
+    assert problem.reason == "the folder cannot be read: Permission denied"
+
+
+def test_what_is_no_file_and_what_cannot_be_read_is_named(tmp_path):
+    touch(tmp_path, "a.nii", "brain.mgz", "no.dcm", "notes", "x.json", "y.txt", "z.xml")
+    os.mkfifo(tmp_path / "pipe.nii")
+    rows, problems = found(tmp_path)
+    assert (list(rows), sorted(problems)) == (["a"], ["brain.mgz", "no.dcm", "pipe.nii"])
+
+
+def test_ids_are_safe_unique_and_of_a_length_that_files_may_have(tmp_path):
+    long = "/".join(["a" * 100] * 5)
+    touch(tmp_path, "A/x.nii", "a/X.nii", f"{long}/1.nii", f"{long}/2.nii", "Zoë Łuk/ü 1.nii", "b:*?.nii")
+    rows, _ = found(tmp_path)
+    assert len({name.casefold() for name in rows}) == 6
+    assert max(len(name.encode()) for name in rows) <= 130
+    assert {"A-x", "a-X-2", "Zoë_Łuk-ü_1", "b___"} <= set(rows)
+
+
+def test_ten_thousand_files_are_listed_in_about_a_second(tmp_path):
+    for person in range(100):
+        (tmp_path / f"p{person}").mkdir()
+        for number in range(50):
+            (tmp_path / f"p{person}/{number}.nii.gz").touch()
+            (tmp_path / f"p{person}/{number}_seg.nii.gz").touch()
+    started = time.process_time()
+    sources, problems = datasets.find(tmp_path)
+    assert (len(sources), sum(source.label is not None for source in sources), problems) == (5000, 5000, [])
+    assert time.process_time() - started < 2.5
+
+
+def test_data_sets_inside_and_one_subject_for_all_are_told(tmp_path):
+    for name in ("a", "b", "c", "d"):
+        scan(tmp_path / f"Dataset001/imagesTr/{name}_0000.nii.gz")
+    (tmp_path / "Dataset001/dataset.json").write_text("{}")
+    assert [problem.reason for problem in datasets.check("auto", tmp_path).problems] == [
+        "a data set with a description of its own lies in this folder",
+        "all 4 scans are of one subject, Dataset001",
     ]
-    assert all(item.hint for item in problems)
-    assert told == [(1, 3), (2, 3), (3, 3)]
-
-
-def test_check_of_an_empty_folder_says_so(tmp_path):
-    assert [item.reason for item in datasets.check("auto", tmp_path)] == ["no scan was found"]
-
-
-def test_the_layouts_can_be_named():
-    assert datasets.names() == ["sample", "folder"]

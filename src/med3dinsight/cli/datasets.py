@@ -86,7 +86,7 @@ def _check(name: str, directory: Path) -> Reply:
         f"{result['scans']} scans of {result['subjects']} subjects, {result['labelled']} with a label map",
         *([f"modality: {found}{guess}"] if found else []),
         f"licence: {result['licence'] or 'not stated'}; {_THIRD_PARTIES[result['third_parties']]}",
-        *([f"{result['other_files']} other files are left alone"] if result["other_files"] else []),
+        *([f"{result['other_files']} other files are no scans"] if result["other_files"] else []),
         *problem_table(result["problems"], directory),
     ]
     return Reply(result, (*lines, f"{len(result['problems'])} problems in {directory}"))

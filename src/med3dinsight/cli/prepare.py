@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Annotated
 
 import typer
 
+from ..errors import UserError
 from .options import ConfigFile, DryRun, Engine, Json, Overrides, Work
 from .replies import Reply
 from .settings import read_settings
@@ -15,9 +17,7 @@ from .stages import stage_reply
 
 def prepare(
     work: Work,
-    source: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Folder or table of the scans.")
-    ] = None,
+    source: Annotated[str | None, typer.Option(metavar="DIR", help="Folder or table of the scans.")] = None,
     layout: Annotated[str | None, typer.Option(metavar="NAME", help="How it is laid out; default: found out.")] = None,
     protocol: Annotated[str | None, typer.Option(metavar="NAME", help="cube128 or native.")] = None,
     config: ConfigFile = None,
@@ -38,8 +38,9 @@ def prepare(
     )
     from ..preparing.run import run
 
-    layout = detect(settings.source, settings.layout)
-    print(f"layout: {layout}, {LAYOUTS[layout].description}", file=sys.stderr)
+    with contextlib.suppress(UserError):  # the stage refuses it too, and says so in its place
+        layout = detect(settings.source, settings.layout)
+        print(f"layout: {layout}, {LAYOUTS[layout].description}", file=sys.stderr)
     return stage_reply(
         "prepare",
         run,

@@ -106,13 +106,14 @@ def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list
         for image in images:
             relative = image.path.relative_to(directory).as_posix()
             label = labels.get(image.path)
+            names = () if label is None else _label_names(label, directory, problems)
             sources.append(
                 Source(
                     id=unique_id(safe_id(image.path.name), taken),
                     subject=subject_of(relative, pattern, subject.name),
                     image=str(image.path),
                     label=None if label is None else str(label),
-                    label_names=() if label is None else _label_names(label, directory),
+                    label_names=names,
                     modality=_modality(image),
                     class_label=next((row[key] for key in CLASS_COLUMNS if key in row), ""),
                 )
@@ -148,17 +149,13 @@ def match_labels(images: list[BidsFile], labels: list[BidsFile]) -> tuple[dict[P
     given: dict[Path, Path] = {}
     problems = []
     for label in sorted(labels, key=lambda file: LABEL_SUFFIXES.index(file.suffix)):
-        candidates = [image for image in images if _fits(image, label)]
-        free = [image for image in candidates if image.path not in given]
+        candidates = sorted((image for image in images if _fits(image, label)), key=_rank)
         if not candidates:
             reason, hint = "a label map that belongs to no image", "it needs the entities of its image, and its grid"
             problems.append(LeftOut(str(label.path), reason, hint))
-        elif not free or _rank(free[0]) > min(map(_rank, candidates)):
-            taken = given[min(candidates, key=_rank).path].name
-            reason = f"one more label map of an image that has {taken}"
+        elif (before := given.setdefault(candidates[0].path, label.path)) != label.path:
+            reason = f"one more label map of an image that has {before.name}"
             problems.append(LeftOut(str(label.path), reason, "one map an image is read: merge them, or use a table"))
-        else:
-            given[min(free, key=_rank).path] = label.path
     return given, problems
 
 
@@ -175,13 +172,18 @@ def _fits(image: BidsFile, label: BidsFile) -> bool:
     return not space or space in _OWN_SPACES or space in (image.suffix, image.get("space"))
 
 
-def _label_names(label: Path, directory: Path) -> tuple[tuple[int, str], ...]:
+def _label_names(label: Path, directory: Path, problems: list[LeftOut]) -> tuple[tuple[int, str], ...]:
     """Reads a look-up table of BIDS (columns ``index`` and ``name``), else the names in the map's own header."""
     stem = label.name.partition(".")[0]
     pipeline = next((path for path in label.parents if path.parent.name == "derivatives"), directory)
     for table in (label.with_name(f"{stem}.tsv"), pipeline / "dseg.tsv", directory / "dseg.tsv"):
         if table.is_file():
-            rows = _read_tsv(table)
+            try:
+                rows = _read_tsv(table)
+            except InputError as error:
+                if (problem := LeftOut(str(table), error.message, error.hint)) not in problems:
+                    problems.append(problem)
+                return ()
             pairs = ((row.get("index", ""), row.get("name", "")) for row in rows)
             return tuple(sorted((int(index), name) for index, name in pairs if index.isdecimal() and int(index)))
     return tuple(sorted(nifti.embedded_names(label).items()))

@@ -28,7 +28,7 @@ class CheckResult:
         guessed: Of how many scans the modality is only a guess from the intensities.
         licence: Of the scans, where they or the data set say so; several are parted by semicolons.
         third_parties: "allowed", "forbidden" or "unknown": whether services of others may see slices of them.
-        other_files: How many files of the folder are no scans, label maps or tables; they are left alone.
+        other_files: How many files of the folder are no scans or label maps: tables, notes, and what is left alone.
         problems: One entry a problem; empty where all is well.
     """
 
@@ -92,7 +92,7 @@ def _read(source: Source) -> tuple[list[LeftOut], Modality | None, bool]:
     from ..volumes.reading import read_label, read_volume
 
     try:
-        volume = read_volume(source.image)
+        volume = read_volume(source.image, source.series, source.channel)
     except InputError as error:
         return [LeftOut(source.image, error.message, error.hint)], None, False
     known = volume.modality or source.modality

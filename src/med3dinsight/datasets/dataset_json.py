@@ -61,7 +61,7 @@ def inside(directory: Path, name: object) -> Path:
     if not isinstance(name, str) or not name or "\0" in name:
         raise InputError(f"{NAME} names {name!r} for a file", "write a path below its folder")
     parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[:1]:
+    if not parts.parts or parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
         raise InputError(f"{NAME} names a file outside its folder: {name}", "only files below the folder are read")
     return directory / parts
 

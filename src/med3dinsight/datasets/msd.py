@@ -6,6 +6,7 @@ label map of its case. A case is a subject unless a pattern says otherwise.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..volumes.reading import SUFFIXES
 from .dataset_json import NAME, channels, count_oddity, entry, inside, label_names, read_description
 from .modalities import modality_of
 from .naming import compile_subject_pattern, safe_id, subject_of, unique_id
+from .walking import is_there
 
 
 def recognises(directory: Path) -> bool:
@@ -27,12 +29,20 @@ def recognises(directory: Path) -> bool:
         return False
     try:
         description = read_description(directory)
-        listed = entry(description, "training", list, directory)
-        return "channel_names" not in description and any(
-            inside(directory, item["image"]).exists() for item in listed[:20] if isinstance(item, dict)
-        )
-    except (InputError, KeyError):
+    except InputError:
         return False
+    named = _named(directory, {"training": description.get("training")})
+    return "channel_names" not in description and any(is_there(path) for path in named[:20])
+
+
+def _named(directory: Path, description: dict[str, Any]) -> list[Path]:
+    """Returns the paths of the images, of the entries that can be used."""
+    found = []
+    for key in ("training", "test"):
+        for item in listed if isinstance(listed := description.get(key), list) else []:
+            with contextlib.suppress(InputError):
+                found.append(_paths(directory, item)[0])
+    return found
 
 
 def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list[LeftOut]]:
@@ -59,7 +69,7 @@ def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list
         except InputError as error:
             problems.append(LeftOut(str(directory / NAME), error.message, error.hint))
             continue
-        if missing := [path for path in (image, label) if path is not None and not path.exists()]:
+        if missing := [path for path in (image, label) if path is not None and not is_there(path)]:
             relative = missing[0].relative_to(directory).as_posix()
             reason = f"{relative} of {NAME} is missing"
             problems.append(LeftOut(str(missing[0]), reason, "see whether the download is whole"))
@@ -100,13 +110,12 @@ def _paths(directory: Path, item: object) -> tuple[Path, Path | None]:
 
 def oddities(directory: Path, sources: list[Source]) -> list[LeftOut]:
     """Tells of images that ``dataset.json`` does not name, and of another count than declared."""
-    named = {source.image for source in sources}
-    folders = {Path(image).parent for image in named}
+    named = {*_named(directory, read_description(directory))}
     extra = [
         path
-        for folder in sorted(folders)
-        for path in sorted(folder.iterdir())
-        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".") and str(path) not in named
+        for folder in sorted({path.parent for path in named})
+        for path in (sorted(folder.iterdir()) if folder.is_dir() else [])
+        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".") and path not in named
     ]
     odd = [LeftOut(str(path), f"an image that {NAME} does not name", f"add it to {NAME}, if wanted") for path in extra]
     return odd + count_oddity(directory, len({source.image for source in sources if not source.split}))

@@ -35,6 +35,7 @@ from ..volumes.labels import read_label_names
 from ..volumes.reading import SUFFIXES
 from .modalities import modality_of
 from .naming import compile_subject_pattern, safe_id, subject_of
+from .walking import is_there
 
 NAME = "samples.csv"
 NAMES = (NAME, "samples.tsv")
@@ -189,7 +190,7 @@ def _source(row: dict[str, str], folder: Path, pattern: re.Pattern[str] | None) 
 
 def _present(folder: Path, name: str, what: str) -> Path:
     path = (folder / name).absolute()
-    if not name or not path.exists():
+    if not name or not is_there(path):
         raise InputError(f"the {what} {name!r} of the table is missing", "correct the path in the table")
     return path
 
@@ -197,7 +198,7 @@ def _present(folder: Path, name: str, what: str) -> Path:
 def _label(row: dict[str, str], folder: Path) -> tuple[Path | None, str]:
     """Returns the label map and the class of a row."""
     value, mask = row["label"], row["mask"]
-    is_map = value.lower().endswith((*SUFFIXES, ".dcm")) or ("/" in value and (folder / value).exists())
+    is_map = value.lower().endswith((*SUFFIXES, ".dcm")) or ("/" in value and is_there(folder / value))
     if not is_map:
         return (_present(folder, mask, "label map") if mask else None), value
     if mask and mask != value:

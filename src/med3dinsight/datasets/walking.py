@@ -47,6 +47,14 @@ class Folder:
     others: int = 0
 
 
+def is_there(path: Path) -> bool:
+    """Says whether a file or folder is there; a name that cannot be one, because it is too long, is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def walk(root: Path, problems: list[LeftOut]) -> Iterator[Folder]:
     """Yields every folder, the source folder first.
 

@@ -15,7 +15,7 @@ Data sets with a reader of their own: download one, unpack it, and give its fold
     med3dinsight datasets check NAME DIR
     med3dinsight prepare --source DIR WORKSPACE
 
-The folder is recognised by the names in it and the layout is said; `--set prepare.layout=NAME` overrides it. `check`
+The folder is recognised by the names in it and the layout is said; `--layout NAME` overrides it. `check`
 tells what is missing against what was published, and what is odd. Nothing is downloaded by us: every set has terms of
 its own, and you agree to them with those who publish it. This page is written from the readers by
 `python docs/reference/make_public_datasets.py`; terms change, so read them where you download.

@@ -55,7 +55,7 @@ def pair(
     problems: list[LeftOut] = []
     for key, image in images.items():
         if key not in labels and labelled(key):
-            hint = "download it again, or read the folder with `--set prepare.layout=folder` to do without labels"
+            hint = "download it again, or read the folder with `--layout folder` to do without labels"
             problems.append(LeftOut(str(image), "its label map is missing", hint))
         else:
             scans.append((key, image, labels.get(key)))

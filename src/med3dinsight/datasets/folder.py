@@ -19,7 +19,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..records import LeftOut, Source
 from ..volumes.labels import read_label_names
-from .dicom_folders import Series, find_series
+from .dicom_folders import DicomScan, dicom_scans
 from .naming import compile_subject_pattern, safe_id, subject_of, unique_id
 from .walking import walk
 
@@ -71,15 +71,13 @@ def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list
         subject = subject_of(relative, pattern, _top(relative))
         label = label_of.get(image)
         names = () if label is None else _names(label, problems)
-        parts = series.get(image, [Series()])
-        for part in parts:
-            name = f"{safe_id(relative)}_{part.short}" if len(parts) > 1 else safe_id(relative)
+        for part in series.get(image, [DicomScan(image, "", None, "")]):
             sources.append(
                 Source(
-                    id=unique_id(name, taken),
+                    id=unique_id(safe_id(relative) + part.suffix, taken),
                     subject=subject,
                     image=str(image),
-                    series=part.uid if len(parts) > 1 or part.one_of_many else "",
+                    series=part.series,
                     label=None if label is None else str(label),
                     label_names=names,
                     modality=part.modality,
@@ -88,10 +86,10 @@ def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list
     return sources, problems
 
 
-def _groups(directory: Path, problems: list[LeftOut]) -> tuple[dict[Path, _Group], dict[Path, list[Series]]]:
+def _groups(directory: Path, problems: list[LeftOut]) -> tuple[dict[Path, _Group], dict[Path, list[DicomScan]]]:
     """Collects images and label maps by folder; a folder that is one DICOM series counts where it lies itself."""
     groups: dict[Path, _Group] = {}
-    series: dict[Path, list[Series]] = {}
+    series: dict[Path, list[DicomScan]] = {}
     for folder in walk(directory, problems):
         apart = folder.path != directory and _LABEL_FOLDER.fullmatch(folder.path.name)
         if apart and folder.scans:
@@ -100,11 +98,12 @@ def _groups(directory: Path, problems: list[LeftOut]) -> tuple[dict[Path, _Group
             group = groups.setdefault(folder.path, _Group())
             group.labels += [path for path in folder.scans if _LABEL.search(path.name)]
             group.images += [path for path in folder.scans if not _LABEL.search(path.name)]
-        if folder.unknown and (found := find_series(folder, problems)):
-            series[folder.path] = found
-            beside = folder.path in groups or folder.path == directory
-            group = groups.setdefault(folder.path if beside else folder.path.parent, _Group())
-            group.images.insert(0, folder.path)
+        for found in dicom_scans(folder, problems):
+            if found.image not in series:
+                beside = found.image != folder.path or folder.path in groups or folder.path == directory
+                group = groups.setdefault(folder.path if beside else folder.path.parent, _Group())
+                group.images.append(found.image)
+            series.setdefault(found.image, []).append(found)
     return groups, series
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -194,6 +195,17 @@ def test_what_is_no_file_and_what_cannot_be_read_is_named(tmp_path):
     os.mkfifo(tmp_path / "pipe.nii")
     rows, problems = found(tmp_path)
     assert (list(rows), sorted(problems)) == (["a"], ["brain.mgz", "no.dcm", "pipe.nii"])
+
+
+def test_a_pair_of_header_and_voxels_is_one_scan(tmp_path):
+    for name in ("a", "B"):
+        nib.save(nib.AnalyzeImage(np.ones((4, 5, 6), dtype=np.int16), np.eye(4)), tmp_path / f"{name}.hdr")
+    (tmp_path / "B.img").rename(tmp_path / "B.IMG")
+    touch(tmp_path, "alone.img")
+    rows, problems = found(tmp_path)
+    assert ({row[1] for row in rows.values()}, problems) == ({"a.hdr", "B.hdr"}, ["alone.img"])
+    result = datasets.check("folder", tmp_path)
+    assert (result.other_files, result.problems[0].reason) == (0, "the voxels of a pair, and alone.hdr is missing")
 
 
 def test_ids_are_safe_unique_and_of_a_length_that_files_may_have(tmp_path):

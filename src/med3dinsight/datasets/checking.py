@@ -131,9 +131,17 @@ def _split_people(sources: list[Source]) -> list[LeftOut]:
 def _count_others(root: Path, sources: list[Source], problems: list[LeftOut]) -> int:
     """Counts the files below a folder that nobody has spoken of."""
     known = {name for source in sources for name in (source.image, source.label)} | {item.file for item in problems}
+    stems = {os.path.splitext(name)[0] for name in known if name is not None}
     count = 0
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".") and os.path.join(folder, name) not in known]
         if folder not in known:  # the folder of a DICOM series is one scan
-            count += sum(os.path.join(folder, name) not in known for name in files if not name.startswith("."))
+            paths = (os.path.join(folder, name) for name in files if not name.startswith("."))
+            count += sum(path not in known and not _is_part(path, stems) for path in paths)
     return count
+
+
+def _is_part(path: str, stems: set[str]) -> bool:
+    """Says whether a file holds the voxels of a header beside it."""
+    stem, suffix = os.path.splitext(path)
+    return suffix.lower() in (".img", ".raw", ".zraw") and stem in stems

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..records import LeftOut
 from ..types import Modality
+from ..volumes import nifti
 from ..volumes.dicom import list_series
 from ..volumes.dicom_series import DicomSeries
 from .walking import Folder
@@ -48,6 +49,9 @@ def dicom_scans(folder: Folder, problems: list[LeftOut]) -> list[DicomScan]:
     for path in folder.unknown:
         if path.suffix.lower() == ".dcm" and path not in known:
             problems.append(LeftOut(str(path), "is called .dcm and is no DICOM file", "copy or export it again"))
+        elif path.suffix.lower() == nifti.PAIR_VOXELS and path not in known:
+            header = path.with_suffix(nifti.PAIR_SUFFIX).name
+            problems.append(LeftOut(str(path), f"the voxels of a pair, and {header} is missing", "copy it too"))
     volumes = []
     for item in series:
         if reason := _why_not(item):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..records import LeftOut
+from ..volumes import nifti
 from ..volumes.reading import SUFFIXES
 
 #: Endings of files that are never opened to see whether they are DICOM.
@@ -81,14 +82,17 @@ def walk(root: Path, problems: list[LeftOut]) -> Iterator[Folder]:
         if here != root and any(entry.name == "workspace.json" for entry in entries):
             continue
         folder, below = Folder(here), []
+        headers = {entry.name.lower() for entry in entries if entry.name.lower().endswith(nifti.PAIR_SUFFIX)}
         for entry in entries:
             if entry.name.startswith(".") or entry.name == "__MACOSX":
                 continue
             if _is_folder(entry):
                 if not (entry.is_symlink() and _lies_in(os.path.realpath(entry.path), real_root)):
                     below.append(Path(entry.path))
-            else:
+            elif not entry.name.lower().endswith(nifti.PAIR_VOXELS):
                 _sort_in(folder, entry, problems)
+            elif entry.name[: -len(nifti.PAIR_VOXELS)].lower() + nifti.PAIR_SUFFIX not in headers:
+                folder.unknown.append(Path(entry.path))
         yield folder
         stack += reversed(below)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..types import Modality
@@ -16,6 +17,7 @@ from .dicom_checks import affine_lps, check_stack
 from .dicom_files import is_dicom as is_dicom
 from .dicom_files import series_files as series_files
 from .dicom_pixels import read_voxels
+from .dicom_records import Plane
 from .dicom_series import DicomSeries as DicomSeries
 from .dicom_series import Entry, choose, find_series
 from .dicom_stacks import Stack
@@ -54,6 +56,17 @@ def read_series(place: Path, series: str = "") -> StoredImage:
     affine = check_affine(_LPS_TO_RAS @ affine_lps(stack.planes), place.name)
     values, digest = read_voxels(stack.planes, entry.files)
     return StoredImage(values, affine, digest, _MODALITIES.get(entry.series.modality), notes)
+
+
+def read_planes(place: Path, series: str = "") -> tuple[tuple[Plane, ...], NDArray[np.float64]]:
+    """Returns the planes of a series in order, checked, and the affine of ``(column, row, slice)`` to RAS+ millimetres.
+
+    Raises:
+        InputError: As :func:`read_series`, as far as the headers show it.
+    """
+    entry, stack = _choose(place, series)
+    check_stack(stack.planes, place.name, entry.alone)
+    return stack.planes, check_affine(_LPS_TO_RAS @ affine_lps(stack.planes), place.name)
 
 
 def read_series_header(place: Path, series: str = "") -> ScanHeader:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .dicom_planes import make_plane
+from .dicom_planes import Facts, make_plane
 from .dicom_records import Plane
 
 #: Keys of stacks, by the functional group and the element that say them in an enhanced file.
@@ -20,14 +20,14 @@ _KEYS = {
 }
 
 
-def frame_planes(path: Path, data: Any, frames: int) -> tuple[Plane, ...]:
+def frame_planes(path: Path, data: Facts, frames: int) -> tuple[Plane, ...]:
     """Returns one plane a frame, in the order of the file.
 
     Raises:
         InputError: The file describes another number of frames than it declares, or a frame's place is missing;
             the message goes after the file's name.
     """
-    each = data.PerFrameFunctionalGroupsSequence
+    each = data["PerFrameFunctionalGroupsSequence"]
     if len(each) != frames:
         raise InputError(f"declares {frames} frames and describes {len(each)}", "")
     shared = (data.get("SharedFunctionalGroupsSequence") or [None])[0]
@@ -47,7 +47,7 @@ class _Groups:
         return None
 
 
-def _plane(path: Path, data: Any, index: int, groups: _Groups) -> Plane:
+def _plane(path: Path, data: Facts, index: int, groups: _Groups) -> Plane:
     keys = {name: groups.get(*where) for name, where in _KEYS.items()}
     gradient = "DiffusionGradientDirectionSequence"
     directions = groups.get("MRDiffusionSequence", gradient)
@@ -64,7 +64,7 @@ def _plane(path: Path, data: Any, index: int, groups: _Groups) -> Plane:
         return make_plane(
             path,
             index,
-            size=(int(data.Columns), int(data.Rows)),
+            size=(int(data["Columns"]), int(data["Rows"])),
             spacing=groups.get("PixelMeasuresSequence", "PixelSpacing"),
             axes=groups.get("PlaneOrientationSequence", "ImageOrientationPatient"),
             position=groups.get("PlanePositionSequence", "ImagePositionPatient"),

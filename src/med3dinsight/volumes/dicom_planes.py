@@ -11,6 +11,8 @@ from ..errors import InputError
 from ..types import Vector3
 from .dicom_records import Plane
 
+#: The elements of a header that are looked at, by name.
+Facts = dict[str, Any]
 #: Elements that may tell apart stacks at the same place, the most telling first.
 KEYS = (
     "EchoNumbers",
@@ -25,7 +27,7 @@ KEYS = (
 )
 
 
-def plane_of(path: Path, data: Any) -> Plane:
+def plane_of(path: Path, data: Facts) -> Plane:
     """Returns the one plane of a classic file.
 
     Raises:
@@ -35,7 +37,7 @@ def plane_of(path: Path, data: Any) -> Plane:
     return make_plane(
         path,
         0,
-        size=(int(data.Columns), int(data.Rows)),
+        size=(int(data["Columns"]), int(data["Rows"])),
         spacing=data.get("PixelSpacing"),
         axes=data.get("ImageOrientationPatient"),
         position=data.get("ImagePositionPatient"),

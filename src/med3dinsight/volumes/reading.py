@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from . import dicom, nifti, nrrd
+from . import dicom, nifti, nrrd, png_masks
 from .header import ScanHeader
 from .layout import check_channel
 from .orientation import OnSourceGrid, canonical_affine, canonical_shape
@@ -62,7 +62,7 @@ def read_label(path: Path | str, like: OnSourceGrid) -> NDArray[np.uint16]:
     The two files may store their axes in different orders: both are brought into RAS+ order first.
 
     Args:
-        path: The label map.
+        path: The label map; or a folder of PNG masks that lies beside the folder of a DICOM series.
         like: The image (or the prepared case of it) on whose grid the map must lie.
 
     Returns:
@@ -72,7 +72,8 @@ def read_label(path: Path | str, like: OnSourceGrid) -> NDArray[np.uint16]:
         InputError: As for images, or it lies on another grid, or holds values that are no whole numbers 0..65535.
     """
     name = Path(path).name
-    stored = _read_stored(Path(path))
+    masks = Path(path).is_dir() and png_masks.mask_files(Path(path))
+    stored = png_masks.read_png_masks(Path(path)) if masks else _read_stored(Path(path))
     _check_grid(stored, like, name)
     values = stored.values
     _check_finite(values, name)

@@ -15,8 +15,9 @@ from .dicom_frames import frame_planes
 from .dicom_planes import Facts, plane_of
 from .dicom_records import DicomFile, Pixels, Plane
 
+IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
-#: Header bytes that are inflated at most; pydicom alone would inflate a bomb to its end.
+#: Header bytes that are inflated at most; a bomb would grow to any size.
 _MAX_INFLATED_HEADER = 1 << 22
 #: Voxels of a plane: more than any scanner gives, little enough to be allocated.
 _MAX_PLANE = 1 << 26
@@ -110,8 +111,7 @@ def _read_header(path: Path, size: int) -> DicomFile | None:
     try:
         with path.open("rb") as handle:
             marked = handle.read(132)[128:] == b"DICM"
-            handle.seek(0)
-            data, found = _parse(handle, forced=not marked)
+            data, found = _parse(handle, marked)
         if not marked and not _sop_class(data):
             return None
         series, modality = _text(data.get("SeriesInstanceUID")), _text(data.get("Modality"))
@@ -132,24 +132,40 @@ def _read_header(path: Path, size: int) -> DicomFile | None:
     return DicomFile(path, size, series, modality, description, found, planes, problem, image)
 
 
-def _parse(handle: BinaryIO, forced: bool) -> tuple[Facts, Pixels]:
+def _parse(handle: BinaryIO, marked: bool) -> tuple[Facts, Pixels]:
     """Returns the elements that are looked at, by name, and where the voxels begin."""
-    import pydicom
+    from pydicom.filereader import read_dataset
 
-    start = _deflated_start(handle)
-    if start:
-        handle.seek(start)
-        inflated = io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(handle.read(), _MAX_INFLATED_HEADER))
-        data: Any = pydicom.filereader.read_dataset(inflated, False, True, stop_when=_at_voxels, specific_tags=_TAGS)
-        return _facts(data), _found(DEFLATED, False, True, inflated, start)
-    data = pydicom.dcmread(handle, stop_before_pixels=True, specific_tags=_TAGS, force=forced)
+    handle.seek(132 if marked else 0)
+    syntax, start = _transfer_syntax(handle)
+    deflated_at = start if syntax == DEFLATED else 0
+    if deflated_at:
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        handle = io.BytesIO(inflate.decompress(handle.read(), _MAX_INFLATED_HEADER))
+    # pydicom looks itself whether elements have a VR, whatever the syntax says.
+    data: Any = read_dataset(handle, syntax == IMPLICIT, syntax != BIG_ENDIAN, None, _at_voxels, specific_tags=_TAGS)
     implicit, little = data.original_encoding
-    syntax = getattr(data.file_meta, "TransferSyntaxUID", None)
-    if syntax is None:
-        if not forced:
-            raise InputError("says no transfer syntax", "")
-        syntax = "1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"
-    return _facts(data), _found(str(syntax), bool(implicit), bool(little), handle, 0)
+    pixels = Pixels(syntax, bool(implicit), bool(little), handle.tell(), deflated_at, (0, 0, 0), False, 1)
+    return _facts(data), pixels
+
+
+def _transfer_syntax(handle: BinaryIO) -> tuple[str, int]:
+    """Reads the elements of group 2; returns the transfer syntax (little endian where none is said) and their end."""
+    syntax = EXPLICIT
+    while True:
+        start = handle.tell()
+        head = handle.read(8)
+        if head[:2] != b"\x02\0" or len(head) < 8:
+            handle.seek(start)
+            return syntax, start
+        if head[4:6] in (b"OB", b"OW", b"UN", b"SQ", b"UT"):
+            length = int.from_bytes(handle.read(4), "little")
+        else:
+            length = int.from_bytes(head[6:8], "little")
+        if head[2:4] == b"\x10\0":
+            syntax = handle.read(length).decode("ascii", "replace").strip("\0 ")
+        else:
+            handle.seek(length, io.SEEK_CUR)
 
 
 def _facts(data: Any) -> Facts:
@@ -162,16 +178,6 @@ def _found(syntax: str, implicit: bool, little: bool, handle: BinaryIO, deflated
 
 def _at_voxels(tag: Any, vr: str | None, length: int) -> bool:
     return int(tag) in (0x7FE00010, 0x7FE00008, 0x7FE00009)
-
-
-def _deflated_start(handle: BinaryIO) -> int:
-    """Returns where a deflated data set begins; 0 where the file's own header does not say that it is deflated."""
-    head = handle.read(2048)
-    handle.seek(0)
-    if head[128:132] != b"DICM" or head[132:140] != b"\x02\0\0\0UL\x04\0":
-        return 0
-    end = 144 + int(struct.unpack("<I", head[140:144])[0])
-    return end if DEFLATED.encode() + b"\0" in head[144:end] and end <= len(head) else 0
 
 
 def _described(data: Facts, pixels: Pixels) -> Pixels:

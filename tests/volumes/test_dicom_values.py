@@ -11,6 +11,7 @@ import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
 from med3dinsight.errors import InputError
@@ -184,3 +185,26 @@ def test_a_missing_codec_names_the_extra(tmp_path, dicom_series, monkeypatch):
     with pytest.raises(InputError, match="high-throughput JPEG 2000, whose codec is not installed") as caught:
         dicom.read_series(tmp_path)
     assert caught.value.hint == "pip install 'med3dinsight[dicom]'"
+
+
+#: Eight columns and six rows of ``300 * column + 70 * row``, coded by OpenJPH.
+HTJ2K = bytes.fromhex(
+    "ff4fff5100294000000000080000000600000000000000000000000800000006000000000000000000010f0101ff50000800020000000aff52"
+    "000c00020001000504044001ff5c00132088909090909090909090909090888888ff64001700014f70656e4a50482056657220302e32362e33"
+    "2eff90000a00000000005a0001ff93c0002683f9050774000000c0001340001300b0fa0307740052fe02077400c00013c00012804411f50282"
+    "740031fe323300c0002aa000154056ac58f9a082320276008a8a8a8ac02101beb600ffd9"
+)
+
+
+def test_high_throughput_jpeg2000_is_read_with_the_extra(tmp_path, dicom_series):
+    pytest.importorskip("openjpeg", reason="the extra dicom is not installed")
+    for path in dicom_series(tmp_path, np.zeros((8, 6, 2), np.int16)):
+        data = pydicom.dcmread(path)
+        data.file_meta.TransferSyntaxUID = UID(SYNTAX + ".4.201")
+        data.PixelData = encapsulate([HTJ2K])
+        data["PixelData"].is_undefined_length = True
+        data.save_as(path)
+    column, row = np.mgrid[:8, :6]
+    values = dicom.read_series(tmp_path).values
+    assert np.array_equal(values[:, :, 0], 300 * column + 70 * row - 1024)
+    assert np.array_equal(values[:, :, 1], values[:, :, 0])

@@ -116,9 +116,10 @@ def _read_header(path: Path, size: int) -> DicomFile | None:
             return None
         series, modality = _text(data.get("SeriesInstanceUID")), _text(data.get("Modality"))
         description = _text(data.get("SeriesDescription"))
-        image = data.get("Rows") is not None and data.get("Columns") is not None
+        kind = _sop_class(data)
+        image = "Rows" in data or not kind or "Image" in kind
         if not image:
-            raise InputError(f"holds no image ({_sop_class(data) or 'of unknown kind'})", "")
+            raise InputError(f"holds no image ({kind})", "")
         found = _described(data, found)
         framed = "PerFrameFunctionalGroupsSequence" in data
         planes = frame_planes(path, data, found.frames) if framed else (plane_of(path, data),)
@@ -182,6 +183,8 @@ def _at_voxels(tag: Any, vr: str | None, length: int) -> bool:
 
 def _described(data: Facts, pixels: Pixels) -> Pixels:
     """Completes the record of the voxels, and refuses what is no plane of numbers."""
+    if data.get("Rows") is None or data.get("Columns") is None:
+        raise InputError("is no readable CT or MR slice: its header ends before it says its size", "")
     rows, columns, samples = int(data["Rows"]), int(data["Columns"]), int(data.get("SamplesPerPixel") or 1)
     frames = int(data.get("NumberOfFrames") or 1)
     allocated = int(data.get("BitsAllocated") or 0)

@@ -87,3 +87,11 @@ def write_enhanced(
     change(data)
     data.save_as(path)
     return path
+
+
+def affine_of(image: Any) -> NDArray[np.float64]:
+    """The affine of a SimpleITK image (which thinks in LPS+) to RAS+ millimetres."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.asarray(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)

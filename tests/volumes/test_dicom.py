@@ -6,10 +6,10 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
+from enhanced_dicom import affine_of
 
 from med3dinsight.errors import InputError
 from med3dinsight.volumes import dicom
-from med3dinsight.volumes.nrrd import affine_of
 from med3dinsight.volumes.reading import read_header, read_volume
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from learned_workspace import CROP
 
-from med3dinsight.pretraining.views import change_look, draw_shift, draw_view, plain_look
+from med3dinsight.pretraining.views import change_look, draw_shift, draw_view, plain_look, plain_looks
 from med3dinsight.records import Crop
+from med3dinsight.training.augmentation import contrast_curve
 
 
 def shifts(shape: tuple[int, int, int], crop: Crop) -> np.ndarray:
@@ -57,3 +58,15 @@ def test_nothing_is_mirrored(make, method: str) -> None:
     others = tuple(other for other in range(3) if other != axis)
     seen = [np.gradient(look(rng, objective.config, pool, crop).mean(others)).mean() for _ in range(40)]
     assert np.mean(np.sign(seen) == np.sign(slope[axis])) > 0.8
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.4])
+def test_the_looks_of_a_step_are_those_of_its_crops_one_by_one(make, strength: float) -> None:
+    objective, pool = make("mae", contrast_augmentation=strength, shift_voxels=2)
+    crops = [crop for person in pool.subjects for crop in pool.rows[person]][:3]
+    volumes, shifts = plain_looks(np.random.default_rng(5), objective.config, pool, crops)
+    one_by_one, by_table = np.random.default_rng(5), np.random.default_rng(5)
+    for crop, volume, shift in zip(crops, volumes.numpy()[:, 0], shifts, strict=True):
+        assert np.array_equal(volume, plain_look(one_by_one, objective.config, pool, crop))
+        assert np.array_equal(shift, by_table.integers(-2, 3, 3))
+        assert np.array_equal(volume, contrast_curve(by_table, strength)[pool.voxels(crop, shift)])

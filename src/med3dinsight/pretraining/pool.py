@@ -15,6 +15,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..records import Crop, SliceRef
 from ..slices.emptiness import is_empty
+from ..training.batch_memory import BatchMemory
 from ..workspace.voxel_store import VoxelStore
 
 
@@ -35,6 +36,11 @@ class Pool:
     rows: dict[str, dict[Crop, list[int]]]
     images: Float[Tensor, "n e"] | None = None
     texts: Float[Tensor, "n f"] | None = None
+
+    @cached_property
+    def memory(self) -> BatchMemory:
+        """Memory of the batches that are drawn."""
+        return BatchMemory()
 
     @cached_property
     def subjects(self) -> list[str]:

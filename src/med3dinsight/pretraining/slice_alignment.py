@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +11,6 @@ from ..alignment.aligned_encoder import AlignedEncoder
 from ..encoders.encoder import token_positions
 from ..losses.alignment import build_alignment_loss
 from ..readouts.online import embedding_spread, matching_accuracy
-from ..training.augmentation import contrast_curve
 from ..training.seeding import step_generator
 from .config import PretrainConfig
 from .masking import draw_masks
@@ -20,6 +18,7 @@ from .objective import Inputs, Represented, Terms
 from .pool import Pool
 from .psat_choices import alignment_settings, psat_settings
 from .reconstruction import Reconstruction
+from .views import plain_looks
 
 SIDES = ("image", "text")
 
@@ -64,17 +63,16 @@ class SliceAlignment(nn.Module):
         """Draws crops, K slices of each, and what PSAT should answer: the 2D features of those slices."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
         images, texts = pool.features()
-        volumes, planes, positions = [], [], []
+        planes, positions = [], []
         crops = pool.draw_crops(rng, config.recipe.batch_volumes)
         rows = pool.draw_slices(rng, crops, self.pairs_per_volume)
-        for crop, chosen in zip(crops, rows, strict=True):
-            shift = rng.integers(-config.shift_voxels, config.shift_voxels + 1, 3)
-            volumes.append(contrast_curve(rng, config.contrast_augmentation or 0.0)[pool.voxels(crop, shift)])
+        volumes, shifts = plain_looks(rng, config, pool, crops)
+        for crop, chosen, shift in zip(crops, rows, shifts, strict=True):
             refs = [pool.slices[row] for row in chosen]
             planes.append([int(ref.plane) for ref in refs])
             positions.append([ref.relative_position - float(shift[ref.plane.axis]) / crop.size for ref in refs])
         inputs = {
-            "volumes": torch.from_numpy(np.stack(volumes))[:, None],
+            "volumes": volumes,
             "planes": torch.tensor(planes),
             "positions": torch.tensor(positions, dtype=torch.float32),
             "image": images[torch.tensor(rows)],

@@ -8,6 +8,8 @@ both from the views of SimCLR and of those after it, whose photographs have neit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -35,8 +37,36 @@ def plain_look(rng: np.random.Generator, config: PretrainConfig, pool: Pool, cro
     Returns:
         ``(x, y, z)`` in [0, 1].
     """
+    look = np.empty((crop.size,) * 3, dtype=np.float32)
+    _plain(rng, config, pool, crop, look)
+    return look
+
+
+def plain_looks(
+    rng: np.random.Generator, config: PretrainConfig, pool: Pool, crops: Sequence[Crop]
+) -> tuple[Float[Tensor, "b 1 x y z"], list[NDArray[np.int64]]]:
+    """Reads the crops of a step as :func:`plain_look` does, into memory that is used again.
+
+    Returns:
+        The volumes in [0, 1], and by how many voxels each was shifted.
+    """
+    volumes = pool.memory.array((len(crops), 1, *(crops[0].size,) * 3))
+    shifts = [_plain(rng, config, pool, crop, look[0]) for crop, look in zip(crops, volumes, strict=True)]
+    return torch.from_numpy(volumes), shifts
+
+
+def _plain(
+    rng: np.random.Generator, config: PretrainConfig, pool: Pool, crop: Crop, look: NDArray[np.float32]
+) -> NDArray[np.int64]:
     shift = rng.integers(-config.shift_voxels, config.shift_voxels + 1, 3)
-    return contrast_curve(rng, config.contrast_augmentation or 0.0)[pool.voxels(crop, shift)]
+    strength = config.contrast_augmentation or 0.0
+    curve = contrast_curve(rng, strength)
+    voxels = pool.voxels(crop, shift)
+    if strength == 0:
+        np.divide(voxels, np.float32(255), out=look, dtype=np.float32)
+    else:
+        np.take(curve, voxels, out=look, mode="clip")
+    return shift
 
 
 def draw_view(rng: np.random.Generator, config: PretrainConfig, pool: Pool, crop: Crop) -> NDArray[np.float32]:

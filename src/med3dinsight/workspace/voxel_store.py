@@ -149,10 +149,15 @@ def cut(array: NDArray[Scalar], origin: Shape3, size: Shape3) -> NDArray[Scalar]
         origin: First voxel along each axis; may be negative.
         size: Edge lengths in voxels.
 
+    Returns:
+        A view where the box lies inside the volume, else a copy.
+
     Example:
         >>> cut(np.ones((2, 2, 2)), (-1, 0, 0), (2, 2, 2)).sum()
         np.float64(4.0)
     """
+    if all(0 <= start <= extent - length for start, length, extent in zip(origin, size, array.shape, strict=True)):
+        return array[tuple(slice(start, start + length) for start, length in zip(origin, size, strict=True))]
     result = np.zeros(size, dtype=array.dtype)
     inside, target = [], []
     for start, length, extent in zip(origin, size, array.shape, strict=True):

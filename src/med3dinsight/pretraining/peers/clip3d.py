@@ -16,7 +16,7 @@ from ..objective import Inputs, Represented, Terms
 from ..pool import Pool
 from ..projection import pooled
 from ..psat_choices import alignment_settings
-from ..views import plain_look, stack_looks
+from ..views import plain_looks
 
 
 class VolumeCLIP(nn.Module):
@@ -50,7 +50,7 @@ class VolumeCLIP(nn.Module):
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
         _, texts = pool.features()
         crops = pool.draw_crops(rng, config.recipe.batch_volumes)
-        volumes = stack_looks([plain_look(rng, config, pool, crop) for crop in crops])
+        volumes, _ = plain_looks(rng, config, pool, crops)
         means = [F.normalize(texts[torch.tensor(pool.rows_of(crop))], dim=1).mean(0) for crop in crops]
         return {"volumes": volumes, "text": torch.stack(means)}
 

@@ -20,7 +20,7 @@ from ..masking import draw_masks, grow
 from ..objective import Inputs, Represented, Terms
 from ..pool import Pool
 from ..settings_read import MASK_BLOCK
-from ..views import plain_look, stack_looks
+from ..views import plain_looks
 from .token_decoder import TokenDecoder
 
 #: Added to the variance of a target patch.
@@ -72,7 +72,7 @@ class MaskedAutoencoder(nn.Module):
         """Draws crops, and what is hidden of them: an order of patches, of which the first stay, or block masks."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
         crops = pool.draw_crops(rng, config.recipe.batch_volumes)
-        volumes = stack_looks([plain_look(rng, config, pool, crop) for crop in crops])
+        volumes, _ = plain_looks(rng, config, pool, crops)
         if self.patch is None:
             return {"volumes": volumes, "masks": draw_masks(rng, config, volumes.shape)}
         count = (pool.crop_size // self.patch) ** 3

@@ -17,7 +17,7 @@ from ..masking import draw_masks, grow
 from ..objective import Inputs, Represented, Terms
 from ..pool import Pool
 from ..sizes import grid_of
-from ..views import plain_look, stack_looks
+from ..views import plain_looks
 
 
 class SimMIM(nn.Module):
@@ -63,7 +63,7 @@ class SimMIM(nn.Module):
         """Draws crops, and the blocks of them that are covered."""
         config, rng = self.config, step_generator(self.config.seed, step, "batch")
         crops = pool.draw_crops(rng, config.recipe.batch_volumes)
-        volumes = stack_looks([plain_look(rng, config, pool, crop) for crop in crops])
+        volumes, _ = plain_looks(rng, config, pool, crops)
         return {"volumes": volumes, "masks": draw_masks(rng, config, volumes.shape)}
 
     def represent(self, inputs: Inputs) -> Represented:

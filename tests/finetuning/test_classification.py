@@ -68,7 +68,7 @@ def task_of(config: FinetuneConfig, work: Workspace) -> ClassificationTask:
         ("medicalnet_tiny", 32, 50, 6e-3),
         ("densenet121_3d_tiny", 32, 50, 1e-2),
         ("mrnet_tiny", 32, 60, 2e-3),
-        ("m3t_tiny", 16, 40, 2e-3),
+        ("m3t_tiny", 16, 60, 1e-3),
     ],
 )
 def test_a_classifier_learns_two_people_by_heart_by_the_command(

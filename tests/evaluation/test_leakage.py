@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from med3dinsight.errors import LeakageError
 from med3dinsight.evaluation.finetuned import read_runs
-from med3dinsight.evaluation.leakage import CHECKED, UNKNOWN_WEIGHTS, refuse_leakage
+from med3dinsight.evaluation.leakage import CHECKED, CHECKED_SCANS, UNKNOWN_WEIGHTS, refuse_leakage
 
 EMPTY = np.zeros((2, 2, 2), np.uint8)
 
@@ -97,3 +98,35 @@ def test_weights_from_a_file_are_checked_by_the_facts_beside_them(people: Any) -
     people.add_pretraining("elsewhere", ["anna"], [])
     with pytest.raises(LeakageError, match="anna"):
         check(people, init=str(people.workspace.pretraining / "elsewhere" / "encoder.safetensors"))
+
+
+def with_content(bench: Any, **contents: str) -> None:
+    for name, content in contents.items():
+        bench.cases[name] = replace(bench.cases[name], content_sha256=content * 64)
+
+
+def test_the_same_scan_prepared_otherwise_is_refused_with_the_pair_named(people: Any) -> None:
+    with_content(people, chest="c", belly="c")
+    with pytest.raises(LeakageError, match="the voxels of test case chest were seen in training") as caught:
+        check(people, init="scratch")
+    for word in ("belly (subject trained", "belly.nii.gz", "chest.nii.gz"):
+        assert word in caught.value.message
+
+
+def test_a_scan_whose_hash_a_run_or_its_weights_recorded_is_refused_after_the_case_is_gone(people: Any) -> None:
+    with_content(people, chest="c", belly="b")
+    with pytest.raises(LeakageError, match="seen in training: its voxels were seen under another subject"):
+        check(people, init="scratch", train_content_sha256=["c" * 16])
+    told = {"seen": "known", "subjects": ["trained"], "voxel_sha256": [], "content_sha256": ["c" * 16]}
+    with pytest.raises(LeakageError, match=r"seen in pre-training \(gone.safetensors\)"):
+        check(people, init="gone.safetensors", initial_weights=told)
+
+
+def test_it_says_whether_the_scans_own_voxels_could_be_checked(people: Any) -> None:
+    told = {"seen": "known", "subjects": ["trained"], "voxel_sha256": [], "content_sha256": ["a" * 16]}
+    assert check(people, init="scratch") == CHECKED
+    with_content(people, chest="c", belly="b")
+    assert check(people, init="scratch") == CHECKED_SCANS
+    assert check(people, init="gone.safetensors", initial_weights=told) == CHECKED_SCANS
+    before = {**told, "content_sha256": []}
+    assert check(people, init="gone.safetensors", initial_weights=before) == CHECKED, "weights of an earlier version"

@@ -21,6 +21,7 @@ from med3dinsight.evaluation.readout_config import ProbeConfig
 from med3dinsight.pretraining.run import run as pretrain
 from med3dinsight.readouts.tissue import draw_voxels
 from med3dinsight.workspace import Workspace
+from med3dinsight.workspace.voxel_store import read_manifest
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_copies_of_a_person_do_not_test_what_they_trained(toy: Toy) -> None:
         toy.add(name, seed=4)
     work = toy.ready("bert", held_out=("anna", "copy"))
     pretrain(pretrain_config(held_out=("anna", "copy"), steps=1), work)
-    with pytest.raises(LeakageError, match="the voxels of test case copy-image also train the probe"):
+    with pytest.raises(LeakageError, match=r"voxels of test case copy-image .* also train the probe, as anna-image"):
         run_probe(config(test=("copy",)), work)
 
 
@@ -158,3 +159,13 @@ def test_people_without_voxels_of_the_classes_are_named_by_side(toy: Toy) -> Non
 def test_without_a_run_there_is_nothing_to_probe(toy: Toy) -> None:
     with pytest.raises(ConfigError, match="there is no pre-training run to probe"):
         run_probe(config(), toy.ready("anna", "cleo"))
+
+
+def test_a_scan_that_a_run_has_seen_under_another_name_is_refused(work: Workspace) -> None:
+    """Only the hash of the scan's own voxels tells: it was prepared otherwise there."""
+    cleo = next(row for row in read_manifest(work.prepared) if row.subject == "cleo")
+    path = work.pretraining / "second" / "encoder.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps({**facts, "content_sha256": [cleo.content_sha256[:16]]}))
+    with pytest.raises(LeakageError, match="cleo-image was seen in pre-training run second: its voxels"):
+        run_probe(config(), work)

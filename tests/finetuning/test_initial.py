@@ -59,7 +59,7 @@ def test_a_checkpoint_of_others_is_a_start_and_leaves_its_table_in_the_run(
     with pytest.warns(UnknownPeopleWarning, match=r"theirs\.pth have seen"):
         assert run(config, pretrained).run == "theirs-s0"
     facts = json.loads((pretrained.finetuning / "theirs-s0" / "model.json").read_text())
-    assert facts["initial_weights"] == {"seen": "unknown", "subjects": [], "voxel_sha256": []}
+    assert facts["initial_weights"] == {"seen": "unknown", "subjects": [], "voxel_sha256": [], "content_sha256": []}
     name = "stages.1.0.weight"
     assert torch.equal(network.encoder.state_dict()[name], theirs[f"encoder.{name}"])
     report = json.loads((pretrained.finetuning / "theirs-s0" / "initial_weights.json").read_text())

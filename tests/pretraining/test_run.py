@@ -74,6 +74,9 @@ def test_the_run_says_whom_it_has_seen(work: Workspace) -> None:
     manifest = [json.loads(line) for line in (work.prepared / "manifest.jsonl").read_text().splitlines()]
     assert facts["subjects"] == ["anna", "bert"]
     assert facts["voxel_sha256"] == sorted(row["voxel_sha256"] for row in manifest if row["subject"] != "cleo")
+    seen = sorted(row["content_sha256"][:16] for row in manifest if row["subject"] != "cleo")
+    assert facts["content_sha256"] == seen
+    assert all(len(digits) == 16 for digits in seen)
     assert (facts["captioner"], facts["towers"], facts["match"], facts["image_size"]) == ("tissue", "toy", "both", 16)
 
 

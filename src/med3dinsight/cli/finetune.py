@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -60,6 +60,10 @@ def finetune(
         run,
         settings,
         work,
-        say=lambda result: f"fine-tuned {result['run']} from {result['init']}: {result['model']}",
+        say=_say,
         dry_run=dry_run,
     )
+
+
+def _say(result: dict[str, Any]) -> str:
+    return "\n".join((f"fine-tuned {result['run']} from {result['init']}: {result['model']}", *result["notes"]))

@@ -5,11 +5,44 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..errors import ConfigError
+from ..errors import ConfigError, LeakageError, suggest
+from ..records import Case
 
+#: Sides that a data set, a table or a user may name.
+SIDES = ("train", "validation", "test")
 #: Shares of training, validation and test subjects (Med3DInsight, section 3.1).
 SHARES = (0.7, 0.1, 0.2)
+
+
+def given_sides(cases: Iterable[Case]) -> tuple[list[str], list[str], list[str]] | None:
+    """Returns the split that the data set itself gives, each side sorted; None where it has nobody to test.
+
+    People of whom it says nothing train.
+
+    Args:
+        cases: With their ``split``.
+
+    Raises:
+        ConfigError: A side has a name that is none.
+        LeakageError: The data set has a subject on two sides.
+    """
+    side_of: dict[str, Case] = {}
+    for case in cases:
+        if case.split and case.split not in SIDES:
+            raise ConfigError(f"{case.id} is of the split {case.split}", suggest(case.split, SIDES))
+        other = side_of.setdefault(case.subject, case)
+        if (other.split or SIDES[0]) != (case.split or SIDES[0]):
+            raise LeakageError(
+                f"the data set has subject {case.subject} on two sides: {other.id} ({other.image}) for "
+                f"{other.split or SIDES[0]} and {case.id} ({case.image}) for {case.split or SIDES[0]}",
+                "name the sides' people (finetune.train, validation, test), or correct the table of the data",
+            )
+    train, validation, test = (
+        sorted(subject for subject, case in side_of.items() if (case.split or SIDES[0]) == side) for side in SIDES
+    )
+    return (train, validation, test) if test else None
 
 
 def split_subjects(subjects: Iterable[str], seed: int) -> tuple[list[str], list[str], list[str]]:
@@ -41,7 +74,9 @@ def split_alike(kind_of: Mapping[str, Hashable], seed: int) -> tuple[list[str], 
 
     The sizes are those of :func:`split_subjects`. Within a kind the n subjects are shuffled and take the places
     (k + 1/2) / n; all are ordered by their place and dealt from the front: test, validation, training. The only
-    subject of a kind is at 1/2, so that it trains.
+    subject of a kind is at 1/2, so that it trains. Where that leaves a side with a whole person more or less of a kind
+    than its share, the counts are the shares rounded up or down instead, with people of rare kinds in training as far
+    as can be.
 
     Args:
         kind_of: ``{subject: kind}``, for example its class.
@@ -59,10 +94,15 @@ def split_alike(kind_of: Mapping[str, Hashable], seed: int) -> tuple[list[str], 
         raise ConfigError(f"{len(kind_of)} subject(s) with labels cannot be split", "add people, or name the sides")
     generator = np.random.default_rng(seed)
     places: list[tuple[float, float, str]] = []
+    kinds: list[list[str]] = []
     for names in _by_kind(kind_of):
         shuffled = [names[i] for i in generator.permutation(len(names))]
         places += [((k + 0.5) / len(names), generator.random(), name) for k, name in enumerate(shuffled)]
-    return _deal([name for _, _, name in sorted(places)])
+        kinds.append(shuffled)
+    dealt = _deal([name for _, _, name in sorted(places)])
+    counts = np.array([[len(side & set(names)) for side in map(set, dealt)] for names in kinds])
+    shares = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
+    return dealt if (abs(counts - shares) < 1 + 1e-9).all() else _deal_counts(kinds, _rounded(shares))
 
 
 def fold_subjects(kind_of: Mapping[str, Hashable], folds: int, seed: int) -> list[list[str]]:
@@ -110,3 +150,36 @@ def _deal(order: list[str]) -> tuple[list[str], list[str], list[str]]:
     num_validation = max(1, round(SHARES[1] * len(order))) if len(order) >= 5 else 0
     test, rest = order[:num_test], order[num_test:]
     return sorted(rest[num_validation:]), sorted(rest[:num_validation]), sorted(test)
+
+
+def _rounded(shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rounds a table of shares up or down so that its rows and columns keep their sums, which are whole numbers.
+
+    That can always be done (the table is a flow with whole capacities). Of all ways, one is taken that puts people of
+    rare kinds in training.
+    """
+    from scipy.optimize import linprog
+
+    kinds, sides = shares.shape
+    rows, columns = np.kron(np.eye(kinds), np.ones(sides)), np.kron(np.ones(kinds), np.eye(sides))
+    cost = np.outer(1 / shares.sum(axis=1), [0.0, 1.0, 1.0])
+    low, high = np.floor(shares + 1e-9), np.ceil(shares - 1e-9)
+    solved = linprog(
+        cost.ravel(),
+        A_eq=np.vstack((rows, columns)),
+        b_eq=np.rint((*shares.sum(axis=1), *shares.sum(axis=0))),
+        bounds=list(zip(low.ravel(), high.ravel(), strict=True)),
+        method="highs-ds",
+    )
+    return np.rint(solved.x).astype(np.int64).reshape(shares.shape)
+
+
+def _deal_counts(kinds: list[list[str]], counts: NDArray[np.int64]) -> tuple[list[str], list[str], list[str]]:
+    train: list[str] = []
+    validation: list[str] = []
+    test: list[str] = []
+    for names, (_, num_validation, num_test) in zip(kinds, counts.tolist(), strict=True):
+        test += names[:num_test]
+        validation += names[num_test : num_test + num_validation]
+        train += names[num_test + num_validation :]
+    return sorted(train), sorted(validation), sorted(test)

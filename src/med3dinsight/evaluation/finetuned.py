@@ -30,6 +30,7 @@ class FinetunedRun:
         train, validation, test: Subjects.
         test_cases: Ids of the predicted cases.
         train_voxel_sha256: Hashes of the prepared voxels it was trained on.
+        train_content_sha256: First 16 digits of the hashes of the scans' own voxels, where they are known.
         initial_weights: Whom the initial weights had seen, as it was told then; None from scratch, or from a model
             that does not say.
     """
@@ -49,6 +50,7 @@ class FinetunedRun:
     train_voxel_sha256: tuple[str, ...]
     task: str = "segmentation"
     initial_weights: Seen | None = None
+    train_content_sha256: tuple[str, ...] = ()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -121,6 +123,7 @@ def _run(folder: Path, fingerprint: str, facts: dict[str, Any]) -> FinetunedRun:
         test=tuple(facts["test"]),
         test_cases=tuple(facts["test_cases"]),
         train_voxel_sha256=tuple(facts.get("train_voxel_sha256", ())),
+        train_content_sha256=tuple(facts.get("train_content_sha256", ())),
         task=facts["task"],
         initial_weights=seen_in(facts["initial_weights"]) if facts.get("initial_weights") else None,
     )

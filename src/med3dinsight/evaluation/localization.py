@@ -123,8 +123,11 @@ def _unseen_people(config: LocalizeConfig, workspace: Workspace, runs: list[str]
         warn_where_unknown(seen_in(row), f"that {run} started from")
     for case in cases:
         for run, row in facts.items():
-            if case.subject in people and (case.subject in row["subjects"] or case.voxel_sha256 in row["voxel_sha256"]):
-                raise LeakageError(f"{case.id} was seen in pre-training run {run}", "locate in people it never saw")
+            if case.subject in people and seen_in(row).has_seen(case):
+                how = seen_in(row).sighting(case, cases)
+                raise LeakageError(
+                    f"{case.id} was seen in pre-training run {run}: {how}", "locate in people it never saw"
+                )
     return people
 
 

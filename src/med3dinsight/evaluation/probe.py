@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..datasets.leakage import Scans, described
 from ..encoders.seen import UNKNOWN, seen_in, warn_where_unknown
 from ..errors import ConfigError, InputError, LeakageError
 from ..records import Case
@@ -78,26 +79,29 @@ def _entries(config: ProbeConfig) -> list[dict[str, Any]]:
 
 def _choose_cases(config: ProbeConfig, workspace: Workspace, runs: tuple[str, ...]) -> tuple[list[Case], list[Case]]:
     entries = _entries(config)
-    labelled = [
-        case
-        for case in read_manifest(workspace.prepared)
-        if case.has_label and all(annotated_classes(case.label_names, entries))
-    ]
+    everybody = read_manifest(workspace.prepared)
+    labelled = [case for case in everybody if case.has_label and all(annotated_classes(case.label_names, entries))]
     if shared := set(config.train) & set(config.test):
         raise LeakageError(f"subject {sorted(shared)[0]} trains and tests the probe", "name each subject once")
     for subject in (*config.train, *config.test):
         if subject not in {case.subject for case in labelled}:
             raise ConfigError(f"subject {subject} has no case labelled for every class", "choose other subjects")
     train, test = ([case for case in labelled if case.subject in side] for side in (config.train, config.test))
-    if twins := {case.voxel_sha256 for case in train} & {case.voxel_sha256 for case in test}:
-        copy = next(case for case in test if case.voxel_sha256 in twins)
-        raise LeakageError(f"the voxels of test case {copy.id} also train the probe", "leave one of the copies out")
+    scans = Scans(train)
+    for case in test:
+        if (twin := scans.copy_of(case)) is not None:
+            raise LeakageError(
+                f"the voxels of test case {described(case)} also train the probe, as {described(twin)}",
+                "leave one of the copies out",
+            )
     for run in runs:
-        facts = read_json(workspace.pretraining / run / "encoder.json")
-        warn_where_unknown(seen_in(facts), f"that {run} started from")
+        seen = seen_in(read_json(workspace.pretraining / run / "encoder.json"))
+        warn_where_unknown(seen, f"that {run} started from")
         for case in test:
-            if case.subject in facts["subjects"] or case.voxel_sha256 in facts["voxel_sha256"]:
-                raise LeakageError(f"{case.id} was seen in pre-training run {run}", "test on others")
+            if seen.has_seen(case):
+                raise LeakageError(
+                    f"{case.id} was seen in pre-training run {run}: {seen.sighting(case, everybody)}", "test on others"
+                )
     return train, test
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from ..config import suggest
 from ..datasets.naming import safe_id
+from ..datasets.splits import SIDES
 from ..errors import InputError, LeakageError
 from ..records import Case
 
 COLUMNS = ("image", "label", "subject")
 SPLIT = "split"
-SIDES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config import suggest
-from ..datasets.splits import fold_subjects, split_alike, split_subjects
+from ..datasets.leakage import refuse_overlap, warn_of_copies
+from ..datasets.splits import SIDES, fold_subjects, given_sides, split_alike, split_subjects
 from ..encoders.seen import Seen
 from ..errors import ConfigError, LeakageError
 from ..records import Case
 from ..volumes.labels import annotated_classes
 from .config import FinetuneConfig
-from .label_table import SIDES, LabelTable
+from .label_table import LabelTable
 
 #: Characters of a hint that lists the labels there are: a table may have hundreds.
 _LONGEST_HINT = 300
@@ -21,18 +22,31 @@ _LONGEST_HINT = 300
 
 @dataclass(frozen=True)
 class People:
-    """Labelled cases of the three sides."""
+    """Labelled cases of the three sides.
+
+    Attributes:
+        train, validation, test: The cases.
+        split: Who parted them, in words: as named, the table, the data set, 7:1:2 or a fold.
+    """
 
     train: list[Case]
     validation: list[Case]
     test: list[Case]
+    split: str = ""
+
+    def told(self) -> str:
+        """Says who parted the people, and how many there are on each side."""
+        sides = zip(SIDES, (self.train, self.validation, self.test), strict=True)
+        counts = ", ".join(f"{len({case.subject for case in cases})} {side}" for side, cases in sides)
+        return f"people parted {self.split}: {counts}"
 
 
 def choose_people(config: FinetuneConfig, cases: Iterable[Case], table: LabelTable | None = None) -> People:
     """Assigns the labelled cases to the sides.
 
-    With nobody named it is the split of the table, and without one 7:1:2 by subject, for classification with like
-    shares of the classes; with test subjects alone all others train. With ``folds``, one of them is tested.
+    With nobody named it is the split of the table, without one that of the data set where it has test people with
+    labels, and else 7:1:2 by subject, for classification with like shares of the classes; with test subjects alone all
+    others train. With ``folds``, one of them is tested.
 
     Args:
         config: With the subjects of each side, and the classes of a segmentation.
@@ -44,12 +58,15 @@ def choose_people(config: FinetuneConfig, cases: Iterable[Case], table: LabelTab
         ConfigError: Nobody is labelled for every class, or a named subject is not; training or test would be
             empty; or a class of the table would have nobody in training.
         LeakageError: A subject, or the same voxels under two subjects, is on two sides.
+
+    Warns:
+        CopiedScanWarning: Two subjects of one side have the same scan.
     """
     everybody = list(cases)
     labelled = [case for case in everybody if _is_labelled(case, config, table)]
     if not labelled and table is None:
         raise _nobody_labelled(config, everybody)
-    sides = _sides(config, labelled, table)
+    sides, split = _sides(config, labelled, table)
     subjects = {case.subject for case in labelled}
     for name in {name for side in sides for name in side} - subjects:
         raise ConfigError(
@@ -61,15 +78,14 @@ def choose_people(config: FinetuneConfig, cases: Iterable[Case], table: LabelTab
         raise ConfigError(
             "fine-tuning needs training and test subjects", "name who is tested, or nobody for a 7:1:2 split"
         )
-    for first, second in ((train, test), (train, validation), (validation, test)):
-        _refuse_overlap(first, second)
+    _refuse_overlaps(train, validation, test)
     if table is not None:
         for index in sorted(set(range(len(table.classes))) - {table.class_of[case.id] for case in train}):
             raise ConfigError(
                 f"no training subject has the class {table.classes[index]}",
                 "move people to training, try another finetune.split_seed, or leave the class out of the table",
             )
-    return People(train, validation, test)
+    return People(train, validation, test, split)
 
 
 def _is_labelled(case: Case, config: FinetuneConfig, table: LabelTable | None) -> bool:
@@ -89,10 +105,13 @@ def _nobody_labelled(config: FinetuneConfig, cases: list[Case]) -> ConfigError:
     return ConfigError("no label map was drawn for all of finetune.classes", "leave a class out")
 
 
-def _sides(config: FinetuneConfig, labelled: list[Case], table: LabelTable | None) -> Sequence[Collection[str]]:
+def _sides(
+    config: FinetuneConfig, labelled: list[Case], table: LabelTable | None
+) -> tuple[Sequence[Collection[str]], str]:
+    """Returns the subjects of the three sides, and who parted them, in words."""
     named = (config.train, config.validation, config.test)
     if config.folds:
-        return _fold(config, labelled, table)
+        return _fold(config, labelled, table), f"into {config.folds} folds, of which number {config.fold} is tested"
     if config.fold:
         raise ConfigError(
             f"finetune.fold = {config.fold} has no effect without folds", "set finetune.folds to their number"
@@ -104,14 +123,17 @@ def _sides(config: FinetuneConfig, labelled: list[Case], table: LabelTable | Non
                 "the table has a column split, and subjects are named as well",
                 "take the column out of the table, or name nobody; a study names its test_subjects",
             )
-        return [{subject for subject, side in table.side_of.items() if side == name} for name in SIDES]
+        return [{subject for subject, side in table.side_of.items() if side == name} for name in SIDES], "by the table"
     if config.test and not config.train:
-        return (subjects - {*config.validation, *config.test}, config.validation, config.test)
+        return (subjects - {*config.validation, *config.test}, config.validation, config.test), "as named"
     if any(named):
-        return named
+        return named, "as named"
+    if (given := given_sides(labelled)) is not None:
+        return given, "by the data set"
+    words = f"7:1:2 with seed {config.split_seed}"
     if table is None:
-        return split_subjects(subjects, config.split_seed)
-    return split_alike(_classes_of(labelled, table), config.split_seed)
+        return split_subjects(subjects, config.split_seed), words
+    return split_alike(_classes_of(labelled, table), config.split_seed), words
 
 
 def _fold(config: FinetuneConfig, labelled: list[Case], table: LabelTable | None) -> Sequence[Collection[str]]:
@@ -141,32 +163,31 @@ def class_entries(config: FinetuneConfig) -> list[dict[str, Any]]:
     return [{"name": name, "match": list(match)} for name, match in config.classes.items()]
 
 
-def _refuse_overlap(first: list[Case], second: list[Case]) -> None:
-    for a in first:
-        for b in second:
-            if a.subject == b.subject:
-                raise LeakageError(f"subject {a.subject} is on two sides of the split", "name each subject once")
-            if a.voxel_sha256 == b.voxel_sha256:
-                raise LeakageError(
-                    f"{a.id} ({a.subject}) and {b.id} ({b.subject}) have the same voxels and are on two sides",
-                    "leave one of them out",
-                )
+def _refuse_overlaps(train: list[Case], validation: list[Case], test: list[Case]) -> None:
+    refuse_overlap(train, test, ("train", "test"))
+    refuse_overlap(train, validation, ("train", "validation"))
+    refuse_overlap(validation, test, ("validation", "test"))
+    for cases, side in ((train, "training"), (validation, "validation"), (test, "the test")):
+        warn_of_copies(cases, side)
 
 
-def refuse_seen(seen: Seen, test: Iterable[Case], name: str) -> None:
+def refuse_seen(seen: Seen, test: Iterable[Case], name: str, cases: Iterable[Case] = ()) -> None:
     """Refuses to test on people whom the initial weights have seen.
 
     Args:
         seen: Whom they have seen, as far as that is known.
         test: Test cases.
         name: Name of the pre-training run or of the file, for the message.
+        cases: All prepared cases: a scan that was seen under another name is looked for among them.
 
     Raises:
-        LeakageError: A test subject or the voxels of a test case were seen.
+        LeakageError: A test subject, or the scan of a test case under any name, was seen.
     """
+    everybody = list(cases)
     for case in test:
-        if case.subject in seen.subjects or case.voxel_sha256 in seen.voxel_sha256:
+        if seen.has_seen(case):
             raise LeakageError(
-                f"test case {case.id} (subject {case.subject}) was seen in pre-training run {name}",
+                f"test case {case.id} (subject {case.subject}) was seen in pre-training run {name}: "
+                f"{seen.sighting(case, everybody)}",
                 f"pre-train again with pretrain.held_out = [{case.subject!r}], or test on others",
             )

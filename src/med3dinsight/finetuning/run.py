@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..datasets.leakage import content_key
 from ..encoders.seen import Seen, warn_where_unknown
 from ..networks.registry import check_name
 from ..types import Progress, silent
@@ -40,6 +41,8 @@ class FinetuneResult:
         validation: Scores on the validation subjects, None without any: ``{class: mean Dice}`` on the prepared grid,
             or ``{"accuracy", "balanced_accuracy", "auroc"}``.
         test: The same on the test subjects for a classification; None for a segmentation, which ``evaluate`` scores.
+        notes: Who parted the people, how many there are on each side, and whom the initial weights have seen of those
+            who validate: that is allowed, as their scores only watch.
     """
 
     run: str
@@ -48,6 +51,7 @@ class FinetuneResult:
     model: str
     validation: dict[str, float | None] | None
     test: dict[str, float | None] | None = None
+    notes: list[str] = field(default_factory=list)
     done_before: bool = False
 
 
@@ -79,13 +83,15 @@ def run(config: FinetuneConfig, workspace: Workspace, *, progress: Progress = si
     if (record := completed(folder, identity)) is not None:
         return FinetuneResult(**{**record.result, "model": str(folder), "done_before": True})
     people = choose_people(config, cases, table)
-    refuse_seen(init.seen, people.test, config.init)
+    refuse_seen(init.seen, people.test, config.init, cases)
     warn_where_unknown(init.seen, config.init)
     started = time.time()
     with workspace.lock(f"finetuning-{config.run_name}"):
         (folder / RECORD).unlink(missing_ok=True)
         validation, test = _train(config, workspace, prepared.config, init, people, table, identity, progress)
-        result = FinetuneResult(config.run_name, config.task, config.init, str(folder), validation, test)
+        result = FinetuneResult(
+            config.run_name, config.task, config.init, str(folder), validation, test, _notes(config, init, people)
+        )
         shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
         write_record(folder, StageRecord("finetune", identity, shown, asdict(result), seconds))
     return result
@@ -159,14 +165,19 @@ def _facts(
         "validation": sorted({case.subject for case in people.validation}),
         "test": sorted({case.subject for case in people.test}),
         "test_cases": [case.id for case in people.test],
+        "split": people.split,
         "train_voxel_sha256": [case.voxel_sha256 for case in people.train],
+        "train_content_sha256": [key for case in people.train if (key := content_key(case))],
         "prepare": prepare,
     }
 
 
 def _seen(init: Init, people: People) -> Seen:
     """Whom the model has seen: its training and validation people, and those of its initial weights."""
-    learned = [*people.train, *people.validation]
-    subjects = {case.subject for case in learned} | init.seen.subjects
-    hashes = {case.voxel_sha256 for case in learned} | init.seen.voxel_sha256
-    return Seen(frozenset(subjects), frozenset(hashes), init.seen.known)
+    return init.seen.and_cases([*people.train, *people.validation])
+
+
+def _notes(config: FinetuneConfig, init: Init, people: People) -> list[str]:
+    known = sorted({case.subject for case in people.validation if init.seen.has_seen(case)})
+    seen = [f"pre-training {config.init} has seen the validation people {', '.join(known)}"] if known else []
+    return [people.told(), *seen]

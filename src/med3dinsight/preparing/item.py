@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..records import Case, Source
 from ..types import Matrix4, Modality
+from ..volumes.content import content_hash
 from ..volumes.intensity import guess_modality, intensity_window, to_uint8
 from ..volumes.reading import read_label, read_volume
 from ..volumes.resampling import Grid, cube_grid, native_grid, resample, resample_labels
@@ -80,6 +81,8 @@ def prepare_source(source: Source, config: PrepareConfig) -> Prepared:
         label_names=source.label_names,
         origin=source.origin,
         licence=source.licence,
+        split=source.split,
+        content_sha256=content_hash(volume.array),
     )
     return Prepared(case, voxels, None if label is None else resample_labels(label, grid))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..datasets.leakage import Scans, warn_of_copies
 from ..encoders.seen import Seen, facts_of, seen_in
 from ..errors import ConfigError, LeakageError
 from ..records import Case
@@ -21,23 +22,27 @@ def training_cases(cases: Mapping[str, Case], held_out: Iterable[str]) -> list[C
     Raises:
         ConfigError: A subject held out is not in the workspace, or nobody is left.
         LeakageError: The voxels of a subject held out are also there under another subject.
+
+    Warns:
+        CopiedScanWarning: Two of the others have the same scan.
     """
     away = set(held_out)
     known = {case.subject for case in cases.values()}
     if unknown := sorted(away - known):
         names = ", ".join(sorted(known))
         raise ConfigError(f"held-out subject {unknown[0]} is not in the workspace", f"known: {names}")
-    hidden = {case.voxel_sha256: case for case in cases.values() if case.subject in away}
+    hidden = Scans(case for case in cases.values() if case.subject in away)
     seen = [case for case in cases.values() if case.subject not in away]
     for case in seen:
-        if case.voxel_sha256 in hidden:
-            twin = hidden[case.voxel_sha256]
+        if (twin := hidden.copy_of(case)) is not None:
             raise LeakageError(
-                f"case {case.id} of subject {case.subject} has the very voxels of held-out {twin.id} ({twin.subject})",
+                f"case {case.id} of subject {case.subject} has the very voxels of held-out {twin.id} ({twin.subject}): "
+                f"{case.image} and {twin.image}",
                 "hold both subjects out, or remove the copy and prepare again",
             )
     if not seen:
         raise ConfigError("every subject is held out", "leave some people for pre-training")
+    warn_of_copies(seen, "pre-training")
     return seen
 
 
@@ -51,9 +56,7 @@ class Sighted:
     @property
     def seen(self) -> Seen:
         """Both together; not known where that of the initial weights is not."""
-        subjects = {case.subject for case in self.cases} | self.before.subjects
-        hashes = {case.voxel_sha256 for case in self.cases} | self.before.voxel_sha256
-        return Seen(frozenset(subjects), frozenset(hashes), self.before.known)
+        return self.before.and_cases(self.cases)
 
 
 def seen_by(weights: str | None) -> Seen:
@@ -67,11 +70,12 @@ def refuse_seen(cases: Iterable[Case], held_out: Iterable[str], seen: Seen, weig
     Raises:
         LeakageError: They have, by name or by voxels.
     """
-    away = set(held_out)
-    for case in cases:
-        if case.subject in away and (case.subject in seen.subjects or case.voxel_sha256 in seen.voxel_sha256):
+    away, everybody = set(held_out), list(cases)
+    for case in everybody:
+        if case.subject in away and seen.has_seen(case):
             raise LeakageError(
-                f"the initial weights {weights} have seen {case.id} of held-out subject {case.subject}",
+                f"the initial weights {weights} have seen {case.id} of held-out subject {case.subject}: "
+                f"{seen.sighting(case, everybody)}",
                 "start from weights that were pre-trained without that person",
             )
 

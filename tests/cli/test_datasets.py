@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel
@@ -86,3 +89,14 @@ def test_prepare_says_the_layout_before_it_begins(call: Call, tmp_path: Path) ->
     assert answer.json["layout"] == "table"
     assert answer.err.startswith("layout: table, a table")
     assert call("prepare", tmp_path / "work", "--source", tmp_path, "--layout", "foldr").err.count("did you mean") == 1
+
+
+def test_a_name_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
+    with open(os.fsencode(tmp_path) + b"/caf\xe9.nii", "wb") as handle:
+        handle.write(b"x")
+    command = [sys.executable, "-m", "med3dinsight", "datasets", "check", "auto", str(tmp_path)]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
+    assert "caf\\udce9.nii" in done.stdout
+    assert "1 problems" in done.stdout

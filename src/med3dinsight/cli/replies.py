@@ -39,8 +39,10 @@ def plain(value: Any) -> Any:
 
 def show_reply(reply: Reply, as_json: bool) -> None:
     """Prints a reply; with ``as_json`` the object goes to standard output and the lines to standard error."""
-    for line in reply.lines:
-        print(line, file=sys.stderr if as_json else sys.stdout)
+    stream = sys.stderr if as_json else sys.stdout
+    encoding = stream.encoding or "utf-8"
+    for line in reply.lines:  # names of files may hold bytes that are no text
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
     if as_json:
         print(json.dumps(reply.result, allow_nan=False))
     sys.stdout.flush()

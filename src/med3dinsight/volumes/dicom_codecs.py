@@ -31,6 +31,8 @@ CODECS: dict[str, Codec] = {
     **dict.fromkeys((_ROOT + end for end in ("4.201", "4.202", "4.203")), "htj2k"),
 }
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+#: Bytes that may follow the end of a compressed picture.
+_MAX_PADDING = 1 << 12
 _AGAIN = "copy or export it again"
 
 
@@ -103,6 +105,9 @@ class Decoder:
         if coded != size:
             found = "none" if coded is None else f"{coded[0]} x {coded[1]} voxels"
             raise InputError(f"{name}: its header declares {size[0]} x {size[1]} voxels, its picture {found}", _AGAIN)
+        # Decoders fill what is missing with grey, and do not tell.
+        if codec != "rle" and not frame[-_MAX_PADDING:].rstrip(b"\0\xff").endswith(b"\xff\xd9"):
+            raise InputError(f"{name} is truncated: its compressed picture has no end", _AGAIN)
         if codec == "htj2k":
             values = _decode_htj2k(frame, pixels, size, name)
         else:

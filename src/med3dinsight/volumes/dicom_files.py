@@ -18,7 +18,7 @@ from .dicom_records import DicomFile, Pixels, Plane
 IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 #: Header bytes that are inflated at most; a bomb would grow to any size.
-_MAX_INFLATED_HEADER = 1 << 22
+_MAX_INFLATED_HEADER = 1 << 21
 #: Voxels of a plane: more than any scanner gives, little enough to be allocated.
 _MAX_PLANE = 1 << 26
 _MAX_FRAMES = 1 << 16
@@ -129,7 +129,7 @@ def _read_header(path: Path, size: int) -> DicomFile | None:
     except Exception as error:
         if not marked:
             return None
-        problem = f"is no readable CT or MR slice: {str(error) or type(error).__name__}"
+        problem = f"is no readable CT or MR slice: {_text(error, 160) or type(error).__name__}"
     return DicomFile(path, size, series, modality, description, found, planes, problem, image)
 
 
@@ -223,6 +223,6 @@ def _sop_class(data: Facts) -> str:
     return uid.name if uid.startswith("1.2.840.10008.5.1.4.") and uid.name != uid else ""
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, length: int = 64) -> str:
     """Returns a short text without line breaks; a header may hold anything."""
-    return "".join(letter for letter in " ".join(str(value or "").split()) if letter.isprintable())[:64]
+    return "".join(letter for letter in " ".join(str(value or "").split()) if letter.isprintable())[:length]

@@ -9,7 +9,7 @@ import bz2
 import zlib
 from typing import Any
 
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from ..errors import InputError
 from .inflating import GZIP, inflate
@@ -20,6 +20,8 @@ MAX_BYTES = 16 << 30
 MAX_RATIO = 1032
 #: Some writers pad files; more bytes than this after the voxels make a file wrong.
 MAX_TRAILING = 1 << 16
+#: What the decoders raise on streams that are cut or damaged.
+_DAMAGE: tuple[type[Exception], ...] = (EOFError, zlib.error, igzip_lib.IsalError, OSError)
 _TRUNCATED = "copy or download it again: it ends too early or is damaged"
 
 
@@ -66,7 +68,7 @@ def decode(raw: bytes | memoryview, size: int, encoding: str, name: str) -> byte
     try:
         content = raw if encoding == "raw" else inflate(raw, limit) if encoding == "gzip" else None
         content = _unpack(raw, limit, encoding) if content is None else content
-    except (EOFError, zlib.error, OSError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{name} is truncated or damaged: {error}", _TRUNCATED) from None
     if len(content) < size:
         raise InputError(f"{name} is truncated: {len(content)} of {size} bytes", _TRUNCATED)
@@ -86,7 +88,7 @@ def first_bytes(handle: Any, count: int, name: str) -> bytes:
     stream: Any = igzip.IGzipFile(fileobj=handle, mode="rb") if packed else handle
     try:
         return bytes(stream.read(count))
-    except (EOFError, zlib.error, OSError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{name} is truncated or damaged: {error}", _TRUNCATED) from None
 
 

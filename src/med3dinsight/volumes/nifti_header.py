@@ -87,10 +87,17 @@ def _header(head: bytes, name: str, pair: bool) -> Any:
         raise InputError(f"{name} {reason}", hint)
     try:
         header = (kind if nifti else Spm2AnalyzeHeader)(head[:length], check=False)
+        _check_voxel_size(header, name)  # nibabel would make it 1 mm
         header.check_fix(logger=_SILENT, error_level=40)
     except _BROKEN as error:
         raise InputError(f"{name} has a broken header: {error}", _AGAIN) from None
     return header
+
+
+def _check_voxel_size(header: Any, name: str) -> None:
+    by_matrix = "sform_code" in header and int(header["sform_code"]) > 0
+    if not by_matrix and not np.all(header["pixdim"][1:4]):
+        raise InputError(f"{name} says nothing of its voxel size", "repair its header (pixdim), or export it again")
 
 
 def _shape(header: Any, name: str) -> tuple[tuple[int, int, int], int]:

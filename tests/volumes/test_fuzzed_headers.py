@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -102,8 +102,9 @@ def scans(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["e.nii", "f.nii", "g.hdr", "h.hdr"])
-@hypothesis_settings(max_examples=150)
+@hypothesis_settings(max_examples=60)
 @given(damage=DAMAGE)
+@example(damage=[(415, 96)])  # an affine that overflows
 def test_damaged_binary_headers(scans, name, damage):
     folder, contents = scans
     length = {"e.nii": 352, "f.nii": 544}.get(name, 348)
@@ -111,8 +112,9 @@ def test_damaged_binary_headers(scans, name, damage):
     read_or_refuse(folder / name)
 
 
-@hypothesis_settings(max_examples=100)
+@hypothesis_settings(max_examples=60)
 @given(damage=DAMAGE, level=st.sampled_from([0, 1, 9]))
+@example(damage=[(10, 0)], level=0)  # a deflate block that cannot be
 def test_damaged_gzip_streams(scans, damage, level):
     folder, contents = scans
     packed = gzip.compress(contents["e.nii"], level, mtime=0)
@@ -124,7 +126,7 @@ TEXT = [f"{packed}{name}" for packed in ("", "packed_") for name in ("a.nrrd", "
 
 
 @pytest.mark.parametrize("name", TEXT)
-@hypothesis_settings(max_examples=60)
+@hypothesis_settings(max_examples=30)
 @given(damage=DAMAGE)
 def test_damaged_text_headers(scans, name, damage):
     folder, contents = scans
@@ -135,7 +137,7 @@ def test_damaged_text_headers(scans, name, damage):
 
 
 @pytest.mark.parametrize("name", TEXT)
-@hypothesis_settings(max_examples=80)
+@hypothesis_settings(max_examples=40)
 @given(changes=st.lists(st.tuples(st.integers(0, 40), NASTY), min_size=1, max_size=3))
 def test_text_headers_with_wild_values(scans, name, changes):
     folder, contents = scans
@@ -150,7 +152,7 @@ def test_text_headers_with_wild_values(scans, name, changes):
 
 
 @pytest.mark.parametrize(("name", "key"), [("b.nhdr", b"data file: "), ("d.mhd", b"ElementDataFile = ")])
-@hypothesis_settings(max_examples=200)
+@hypothesis_settings(max_examples=80)
 @given(
     pieces=st.lists(
         st.sampled_from(

@@ -21,7 +21,7 @@ MAX_RATIO = 1032
 #: Some writers pad files; more bytes than this after the voxels make a file wrong.
 MAX_TRAILING = 1 << 16
 #: What the decoders raise on streams that are cut or damaged.
-_DAMAGE: tuple[type[Exception], ...] = (EOFError, zlib.error, igzip_lib.IsalError, OSError)
+_DAMAGE: Any = (EOFError, zlib.error, igzip_lib.IsalError, OSError)
 _TRUNCATED = "copy or download it again: it ends too early or is damaged"
 
 

@@ -111,19 +111,21 @@ def _shape(header: Any, name: str) -> tuple[tuple[int, int, int], int]:
 
 
 def _orientation(header: Any, name: str) -> tuple[Any, tuple[str, ...]]:
+    analyze = isinstance(header, Spm2AnalyzeHeader)
+    unit, factor = ("", 1.0) if analyze else _UNITS.get(int(header["xyzt_units"]) & 7, ("", 1.0))
     try:
-        affine = np.array(header.get_best_affine(), dtype=np.float64)
+        with np.errstate(all="ignore"):  # what overflows is refused as an affine that is not finite
+            affine = np.array(header.get_best_affine(), dtype=np.float64) * ([[factor]] * 3 + [[1.0]])
     except _BROKEN as error:
         raise InputError(f"{name} has a broken orientation: {error}", _AGAIN) from None
     notes: list[str] = []
-    if isinstance(header, Spm2AnalyzeHeader):
+    if analyze:
         notes.append(
             "Analyze 7.5 says nothing of left and right: read as radiological, the first axis runs to the left"
         )
         return check_affine(affine, name), tuple(notes)
     if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
         notes.append("the header says nothing of left and right: read as if the first axis runs to the left")
-    if unit := _UNITS.get(int(header["xyzt_units"]) & 7):
-        notes.append(f"lengths in {unit[0]} were turned into millimetres")
-        affine[:3] *= unit[1]
+    if unit:
+        notes.append(f"lengths in {unit} were turned into millimetres")
     return check_affine(affine, name), tuple(notes)

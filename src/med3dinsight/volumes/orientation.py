@@ -41,8 +41,9 @@ def check_affine(affine: ArrayLike, name: str) -> NDArray[np.float64]:
             scanner: voxels of less than 0.1 micrometre or more than a metre, or 10 km off.
     """
     matrix = np.asarray(affine, dtype=np.float64)
-    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-    usable = bool(np.isfinite(matrix).all() and (lengths > 0).all())
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    usable = bool(np.isfinite(matrix).all() and np.isfinite(lengths).all() and (lengths > 0).all())
     if not usable or abs(np.linalg.det(matrix[:3, :3] / lengths)) < LEAST_DETERMINANT:
         raise InputError(f"{name} has a singular affine", "repair its header (spacing and axes), or export it again")
     if lengths.min() < SPACING_RANGE[0] or lengths.max() > SPACING_RANGE[1]:

@@ -13,7 +13,7 @@ from tests.volumes.broken_files import SHAPE, VALUES, Broken, Writer, link_outsi
 VOXELS = VALUES.tobytes(order="F")
 PACKED = gzip.compress(VOXELS, mtime=0)
 ZLIB = zlib.compress(VOXELS)
-BOMB = bytes(100 << 20)
+BOMB = bytes(20 << 20)
 
 NRRD = {
     "type": "short",

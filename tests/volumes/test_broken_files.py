@@ -19,7 +19,7 @@ from med3dinsight.volumes.nifti import write_nifti
 from med3dinsight.volumes.reading import read_header, read_label, read_volume
 
 ALL = {**BROKEN, **BROKEN_TEXT}
-#: Most memory that finding out may take; the bombs among the files would take from 100 MB to terabytes.
+#: Most memory that finding out may take; the bombs among the files would take from 20 MB to terabytes.
 MAX_MEMORY = 8 << 20
 AFFINE = np.diag([1.0, 2, 3, 1])
 

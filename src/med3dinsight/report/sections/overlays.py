@@ -102,7 +102,7 @@ def _draw_case(case: Case, runs: list[Run]) -> CaseOverlay:
                 # A copy of the slices, so that the volume can go before the next one comes.
                 predicted = read_label(path, case)
                 maps[run.facts["arm"]] = [_slice(predicted, place).astype(np.uint8) for place in places]
-        image = read_volume(case.image).array
+        image = read_volume(case.image, case.series, case.channel).array
         greys = [windowed(_slice(image, place), case.modality, case.window) for place in places]
     except InputError:
         return CaseOverlay(case.id, (), "its source files cannot be read any more, so nothing could be drawn")

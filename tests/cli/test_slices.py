@@ -83,7 +83,10 @@ def test_mistakes_end_with_2_and_say_what_there_is(call: Call) -> None:
         assert answer.code == 2
         assert error in answer.err
         assert hint in answer.err
-    answer = call("slices", "work", "out", "--no-marks", "--set", "slices.labels=true", "--set", "slices.scale=2")
+    Path("look.toml").write_text("[slices]\nmarks = false\n[prepare]\nspacing_mm = 4\n")
+    answer = call(
+        "slices", "work", "out", "--config", "look.toml", "--set", "slices.labels=true", "--set", "slices.scale=2"
+    )
     assert answer.code == 0, answer.err
     with Image.open(Path("out") / "anna-image_axial_17.png") as picture:
         assert picture.size == (72, 70)

@@ -66,4 +66,4 @@ def finetune(
 
 
 def _say(result: dict[str, Any]) -> str:
-    return "\n".join((f"fine-tuned {result['run']} from {result['init']}: {result['model']}", *result["notes"]))
+    return "\n".join((f"fine-tuned {result['run']} from {result['init']}: {result['model']}", *result.get("notes", ())))

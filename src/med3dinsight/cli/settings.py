@@ -16,7 +16,6 @@ Settings = TypeVar("Settings", bound="StageConfig")
 TABLES = (
     "study",
     "prepare",
-    "slices",
     "caption",
     "embed",
     "pretrain",
@@ -52,7 +51,7 @@ def read_settings(
 
     document = read_toml(file) if file is not None else {}
     for table in document:
-        if table not in TABLES:
+        if table not in (*TABLES, model.section):
             raise ConfigError(f"unknown table [{table}] in {file}", suggest(table, TABLES))
     for text in overrides or ():
         section = parse_override(text)[0]

@@ -72,8 +72,7 @@ def read_label(path: Path | str, like: OnSourceGrid) -> NDArray[np.uint16]:
         InputError: As for images, or it lies on another grid, or holds values that are no whole numbers 0..65535.
     """
     name = Path(path).name
-    masks = Path(path).is_dir() and png_masks.mask_files(Path(path))
-    stored = png_masks.read_png_masks(Path(path)) if masks else _read_stored(Path(path))
+    stored = _read_stored(Path(path), masks=True)
     _check_grid(stored, like, name)
     values = stored.values
     _check_finite(values, name)
@@ -85,8 +84,10 @@ def read_label(path: Path | str, like: OnSourceGrid) -> NDArray[np.uint16]:
     return canonical_volume(StoredImage(labels, stored.affine, stored.sha256)).array
 
 
-def _read_stored(path: Path, series: str = "", channel: int | None = None) -> StoredImage:
+def _read_stored(path: Path, series: str = "", channel: int | None = None, masks: bool = False) -> StoredImage:
     def from_folder(folder: Path, series: str) -> StoredImage:
+        if masks and folder.is_dir() and png_masks.mask_files(folder):
+            return png_masks.read_png_masks(folder)
         check_channel(channel, 1, folder.name)
         return dicom.read_series(folder, series)
 

@@ -53,7 +53,6 @@ def caption(
 
 
 def _say(result: dict[str, Any]) -> str:
-    unfilled = f"; {result['unfilled']} more were asked for, and nothing informative was left" * bool(
-        result["unfilled"]
-    )
-    return f"captioned {result['captioned']} slices with {result['captioner']}{unfilled}"
+    words = f"captioned {result['captioned']} slices with {result['captioner']}"
+    unfilled = result.get("unfilled", 0)
+    return f"{words}; {unfilled} more were asked for, and nothing informative was left" if unfilled else words

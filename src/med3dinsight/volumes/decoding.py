@@ -9,7 +9,7 @@ import bz2
 import zlib
 from typing import Any
 
-from isal import igzip, igzip_lib
+from isal import igzip, igzip_lib, isal_zlib
 
 from ..errors import InputError
 from .inflating import GZIP, inflate
@@ -93,7 +93,7 @@ def first_bytes(handle: Any, count: int, name: str) -> bytes:
 
 
 def _unpack(raw: bytes | memoryview, limit: int, encoding: str) -> bytes:
-    decoder: Any = bz2.BZ2Decompressor() if encoding == "bzip2" else zlib.decompressobj()
+    decoder: Any = bz2.BZ2Decompressor() if encoding == "bzip2" else isal_zlib.decompressobj()
     content: bytes = decoder.decompress(raw, limit + 1)
     if len(content) <= limit and not decoder.eof:  # the checksum stands at the very end
         raise EOFError("the compressed stream ends too early")

@@ -71,8 +71,12 @@ class Case:
         content_sha256: Hash of the scan's own voxels in RAS+ order whatever file they came in, for leakage checks;
             empty in workspaces of an earlier version.
         window: Intensities (HU for CT) that became 0 and 255.
-        offset: First voxel of this case in the store's files.
-        has_label: Whether the label store holds a map for this case.
+        window_rule: What the window was taken from, see :mod:`med3dinsight.volumes.intensity`; empty in workspaces of
+            an earlier version.
+        offset: First voxel of this case in the flat store's files; -1 where the case has files of its own.
+        has_label: Whether the store holds a label map for this case.
+        label_sha256: Hash of the prepared label map, as ``voxel_sha256``; empty where there is none.
+        voxel_bytes, label_bytes: Sizes of the case's own files; 0 in the flat store.
     """
 
     id: str
@@ -100,6 +104,10 @@ class Case:
     report: str = ""
     split: str = ""
     content_sha256: str = ""
+    window_rule: str = ""
+    label_sha256: str = ""
+    voxel_bytes: int = 0
+    label_bytes: int = 0
 
     @property
     def num_voxels(self) -> int:

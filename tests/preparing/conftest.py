@@ -52,10 +52,10 @@ def workspace(tmp_path) -> Workspace:
 
 @pytest.fixture
 def settings() -> Callable[..., PrepareConfig]:
-    """Settings with one spacing of 2 mm: ``settings(source, **changes)``."""
+    """Settings with one spacing of 2 mm, in this process: ``settings(source, **changes)``."""
 
     def make(source: Path, **changes) -> PrepareConfig:
-        return PrepareConfig(source=str(source), **{"protocol": "native", "spacing_mm": 2.0, **changes})
+        return PrepareConfig(source=str(source), **{"protocol": "native", "spacing_mm": 2.0, "workers": 1, **changes})
 
     return make
 
@@ -65,7 +65,8 @@ def content() -> Callable[[Workspace], dict[str, bytes]]:
     """All that preparing left in a workspace but its record."""
 
     def read(workspace: Workspace) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in workspace.prepared.iterdir() if path.name != "stage.json"}
+        files = sorted(path for path in workspace.prepared.rglob("*") if path.is_file() and path.name != "stage.json")
+        return {str(path.relative_to(workspace.prepared)): path.read_bytes() for path in files}
 
     return read
 
@@ -81,7 +82,7 @@ def prepared_again(monkeypatch) -> Callable[[], list[str]]:
             ids.append(source.id)
             return prepare_source(source, config)
 
-        monkeypatch.setattr(sys.modules["med3dinsight.preparing.run"], "prepare_source", watched)
+        monkeypatch.setattr(sys.modules["med3dinsight.preparing.packing"], "prepare_source", watched)
         return ids
 
     return watch

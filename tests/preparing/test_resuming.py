@@ -16,7 +16,8 @@ from med3dinsight.errors import DiskFullError, InputError
 from med3dinsight.preparing.run import run
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.provenance import NotDone, look_only
-from med3dinsight.workspace.voxel_store import VoxelStore, VoxelWriter
+from med3dinsight.workspace.voxel_store import VoxelStore
+from med3dinsight.workspace.voxel_store_chunked import ChunkedWriter
 
 KILLED = """
 import sys, time
@@ -28,7 +29,7 @@ def told(done, total, note=""):
     print(done, flush=True)
     time.sleep(0.05)
 
-config = PrepareConfig(source=sys.argv[1], protocol="native", spacing_mm=2.0)
+config = PrepareConfig(source=sys.argv[1], protocol="native", spacing_mm=2.0, workers=int(sys.argv[3]))
 run(config, Workspace(sys.argv[2]), progress=told)
 """
 
@@ -36,7 +37,7 @@ run(config, Workspace(sys.argv[2]), progress=told)
 def test_a_second_run_finds_all_done_without_reading_a_scan(source, workspace, monkeypatch, settings, content):
     first = run(settings(source), workspace)
     monkeypatch.setattr(
-        sys.modules["med3dinsight.preparing.run"], "prepare_source", lambda *_: pytest.fail("a scan was read")
+        sys.modules["med3dinsight.preparing.packing"], "prepare_source", lambda *_: pytest.fail("a scan was read")
     )
     before = content(workspace)
     second = run(settings(source), workspace)
@@ -98,7 +99,7 @@ def test_a_scan_that_is_gone_is_dropped(source, workspace, settings):
     assert run(settings(source), workspace).prepared == 2
     store = VoxelStore(workspace.prepared)
     assert list(store.cases) == ["anna-image", "bert-image"]
-    assert (workspace.prepared / "voxels.u8").stat().st_size == sum(case.num_voxels for case in store.cases.values())
+    assert sorted(path.stem for path in (workspace.prepared / "volumes").iterdir()) == list(store.cases)
 
 
 def test_other_settings_start_anew(source, workspace, prepared_again, settings):
@@ -115,7 +116,7 @@ def test_a_setting_of_the_other_protocol_changes_nothing(source, workspace, sett
 
 
 def test_a_full_disk_keeps_what_was_prepared(source, workspace, monkeypatch, prepared_again, settings):
-    whole = VoxelWriter.append
+    whole = ChunkedWriter.append
 
     def full(self, case, voxels, label):
         if case.id == "bert-image":
@@ -123,7 +124,7 @@ def test_a_full_disk_keeps_what_was_prepared(source, workspace, monkeypatch, pre
         return whole(self, case, voxels, label)
 
     with monkeypatch.context() as patch:
-        patch.setattr(VoxelWriter, "append", full)
+        patch.setattr(ChunkedWriter, "append", full)
         with pytest.raises(DiskFullError):
             run(settings(source), workspace)
     ids = prepared_again()
@@ -137,7 +138,7 @@ def test_a_kill_loses_at_most_the_scan_in_work(tmp_path, workspace, prepared_aga
         scan(source, f"p{number:02d}", seed=number, label=True)
     environment = {**os.environ, "PYTHONPATH": str(Path(med3dinsight.__file__).parents[1])}
     child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(source), str(workspace.root)],
+        [sys.executable, "-c", KILLED, str(source), str(workspace.root), "1"],
         stdout=subprocess.PIPE,
         text=True,
         env=environment,

@@ -55,7 +55,7 @@ def test_a_prepared_voxel_lies_in_the_world_where_its_affine_says(tmp_path, work
     shape = (20, 16, 12)
     world = np.einsum("ij,jxyz->ixyz", affine, np.stack([*np.indices(shape), np.ones(shape)]))
     write_nifti(tmp_path / "scans" / "a.nii", (world[1] * 10).astype(np.int16), affine)
-    run(settings(tmp_path / "scans", modality="ct", ct_window=(-200, 400)), workspace)
+    run(settings(tmp_path / "scans", modality="ct", ct_window=(-200, 400), normalised="never"), workspace)
     store = VoxelStore(workspace.prepared)
     case = store.cases["a"]
     index = (4, 5, 6)

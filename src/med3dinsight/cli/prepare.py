@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ..errors import UserError
-from .options import ConfigFile, DryRun, Engine, Json, Overrides, Work
+from .options import ConfigFile, DryRun, Json, Overrides, Work
 from .replies import Reply
 from .settings import read_settings
 from .stages import stage_reply
@@ -22,7 +22,8 @@ def prepare(
     protocol: Annotated[str | None, typer.Option(metavar="NAME", help="cube128 or native.")] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
-    engine: Engine = "local",
+    engine: Annotated[Literal["local", "ray"] | None, typer.Option(help="This machine, or a Ray cluster.")] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Scans at a time; 0: one a core.")] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> Reply:
@@ -33,9 +34,8 @@ def prepare(
     from ..datasets import LAYOUTS, detect
     from ..preparing.config import PrepareConfig
 
-    settings = read_settings(
-        PrepareConfig, config, overrides, {"source": source, "layout": layout, "protocol": protocol}
-    )
+    options = {"source": source, "layout": layout, "protocol": protocol, "engine": engine, "workers": workers}
+    settings = read_settings(PrepareConfig, config, overrides, options)
     from ..preparing.run import run
 
     with contextlib.suppress(UserError):  # the stage refuses it too, and says so in its place

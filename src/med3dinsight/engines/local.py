@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,9 @@ class _Died:
     code: int
 
 
-def run_local(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result | Failed]:
+def run_local(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Generator[Result | Failed, None, None]:
     """Applies a function to items in processes of this machine.
 
     One worker means this process. Otherwise each worker is a process of its own that keeps to one thread. One

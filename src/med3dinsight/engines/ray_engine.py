@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -27,7 +27,9 @@ WINDOW = 3
 _REACHED_WITHIN = 10.0
 
 
-def run_ray(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result | Failed]:
+def run_ray(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Generator[Result | Failed, None, None]:
     """Applies a function to items as Ray tasks of one core each.
 
     A task whose process dies is tried once more with no other beside it; only then has its item failed.

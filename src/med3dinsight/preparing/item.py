@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +10,11 @@ from numpy.typing import NDArray
 from ..records import Case, Source
 from ..types import Matrix4, Modality
 from ..volumes.content import content_hash
-from ..volumes.intensity import guess_modality, intensity_window, to_uint8
+from ..volumes.intensity import choose_window, guess_modality, to_uint8
 from ..volumes.reading import read_label, read_volume
 from ..volumes.resampling import Grid, cube_grid, native_grid, resample, resample_labels
 from ..volumes.volume import Volume, spacing_of
+from ..workspace.voxel_hash import voxel_hash
 from .config import PrepareConfig
 
 
@@ -38,7 +38,8 @@ def prepare_source(source: Source, config: PrepareConfig) -> Prepared:
 
     Args:
         source: The scan, and its label map where it has one.
-        config: Protocol, grid, window.
+        config: Protocol, grid, window. A spacing "median" that no plan has turned into numbers is the median of
+            this scan alone, which is its own.
 
     Raises:
         InputError: The scan or its label map cannot be used.
@@ -54,12 +55,13 @@ def prepare_source(source: Source, config: PrepareConfig) -> Prepared:
         ...     prepare_source(Source("scan", "anna", str(scan)), config).voxels.shape
         (6, 8, 10)
     """
-    volume = read_volume(source.image)
+    volume = read_volume(source.image, source.series, source.channel)
     modality, guessed = _modality(source, volume, config)
-    window = intensity_window(volume.array, modality, config.ct_window, config.mr_percentiles)
+    window = choose_window(volume.array, modality, config.intensity_rules)
     label = read_label(source.label, volume) if source.label is not None else None
     grid = _grid(volume, config)
-    voxels = to_uint8(resample(volume.array, grid, window))
+    voxels = to_uint8(resample(volume.array, grid, (window.low, window.high)))
+    label = None if label is None else resample_labels(label, grid)
     affine = grid.affine(volume.affine)
     case = Case(
         id=source.id,
@@ -73,18 +75,24 @@ def prepare_source(source: Source, config: PrepareConfig) -> Prepared:
         source_shape=volume.source_shape,
         source_affine=_as_tuple(volume.source_affine),
         source_sha256=volume.sha256,
-        voxel_sha256=hashlib.sha256(repr(grid.shape).encode() + voxels.tobytes()).hexdigest(),
-        window=window,
+        voxel_sha256=voxel_hash(voxels),
+        window=(window.low, window.high),
         offset=0,
         has_label=label is not None,
         label=source.label,
         label_names=source.label_names,
         origin=source.origin,
         licence=source.licence,
+        series=source.series,
+        channel=source.channel,
+        class_label=source.class_label,
+        report=source.report,
         split=source.split,
         content_sha256=content_hash(volume.array),
+        window_rule=window.rule,
+        label_sha256="" if label is None else voxel_hash(label),
     )
-    return Prepared(case, voxels, None if label is None else resample_labels(label, grid))
+    return Prepared(case, voxels, label)
 
 
 def _modality(source: Source, volume: Volume, config: PrepareConfig) -> tuple[Modality, bool]:
@@ -98,7 +106,9 @@ def _grid(volume: Volume, config: PrepareConfig) -> Grid:
     shape = (volume.array.shape[0], volume.array.shape[1], volume.array.shape[2])
     if config.protocol == "cube128":
         return cube_grid(shape, volume.spacing_mm, config.cube_size)
-    return native_grid(shape, volume.spacing_mm, config.spacing_mm)
+    return native_grid(
+        shape, volume.spacing_mm, volume.spacing_mm if isinstance(config.spacing_mm, str) else config.spacing_mm
+    )
 
 
 def _as_tuple(affine: NDArray[np.float64]) -> Matrix4:

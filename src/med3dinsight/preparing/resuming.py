@@ -15,8 +15,11 @@ from typing import Any
 from ..records import Source
 from ..workspace.files import read_json, write_bytes, write_json
 from ..workspace.provenance import RECORD, fingerprint
-from ..workspace.voxel_store import MANIFEST, VoxelWriter, read_manifest
-from .item import Prepared
+from ..workspace.voxel_manifest import MANIFEST, read_manifest
+from ..workspace.voxel_store_chunked import ChunkedWriter
+from ..workspace.voxel_store_flat import VoxelWriter
+from .config import PrepareConfig
+from .packing import Packed, open_writer
 
 SETTINGS = "settings.json"
 
@@ -51,15 +54,16 @@ class ResumedStore:
 
     Args:
         folder: The workspace's ``prepared`` folder.
+        config: The settings, as planned.
         settings: Fingerprint of the settings.
-        states: ``{case: state}`` of all scans, see :func:`source_state`.
+        states: ``{case: state}`` of all cases, see :func:`source_state`.
     """
 
-    def __init__(self, folder: Path, settings: str, states: Mapping[str, str]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, config: PrepareConfig, settings: str, states: Mapping[str, str]) -> None:
+        self.folder, self.config = folder, config
         self._content: dict[str, Any] = {"settings": settings, "inputs": dict(states)}
         self._rows = [row.id for row in read_manifest(folder)]
-        self._writer: VoxelWriter | None = None
+        self._writer: VoxelWriter | ChunkedWriter | None = None
         before = read_json(folder / SETTINGS) if (folder / SETTINGS).exists() else {"settings": None, "inputs": {}}
         self._right = 0
         for name in self._rows:
@@ -69,13 +73,13 @@ class ResumedStore:
             self._right += 1
         self.kept = frozenset(self._rows[: self._right])
 
-    def append(self, prepared: Prepared) -> None:
+    def append(self, packed: Packed) -> None:
         """Writes a volume and its row.
 
         Raises:
             DiskFullError: The disk is full; the rows before stay.
         """
-        self._open().append(prepared.case, prepared.voxels, prepared.label)
+        self._open().append(packed.case, packed.voxels, packed.label)
 
     def finish(self) -> int:
         """Drops rows that are no longer right and returns how many remain; an empty store is left as it was."""
@@ -83,7 +87,7 @@ class ResumedStore:
             return 0
         return len(self._open().cases)
 
-    def _open(self) -> VoxelWriter:
+    def _open(self) -> VoxelWriter | ChunkedWriter:
         if self._writer is None:
             (self.folder / RECORD).unlink(missing_ok=True)
             if self._right < len(self._rows):
@@ -91,5 +95,5 @@ class ResumedStore:
                 write_bytes(self.folder / MANIFEST, b"".join(lines[: self._right]))
             # Before any row: a row without the state that it was made from is never kept.
             write_json(self.folder / SETTINGS, self._content)
-            self._writer = VoxelWriter(self.folder)
+            self._writer = open_writer(self.folder, self.config)
         return self._writer

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
 
 from ..datasets import detect, find
-from ..errors import InputError
-from ..records import LeftOut
+from ..engines import ENGINES, Failed, usable_cores
+from ..errors import InputError, Med3DInsightError
+from ..records import LeftOut, Source
 from ..types import Progress, silent
 from ..workspace import Workspace
 from ..workspace.provenance import StageRecord, completed, fingerprint, write_record
 from .config import PrepareConfig
-from .item import prepare_source
-from .resuming import ResumedStore, source_state
+from .left_out import write_left_out
+from .notes import notes_of
+from .packing import pack_source
+from .plan import Plan, make_plan
+from .resuming import ResumedStore
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
+#: A worker is only started for so many scans: starting it takes as long as a small scan.
+_SCANS_A_WORKER = 4
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,8 @@ class PrepareResult:
         seconds: Wall time of the run that finished the stage.
         done_before: True where the stage was complete and nothing was done.
         layout: Name of the layout of the source folder, given or found out.
+        plan: The grid, the spacings of the scans and the rules of intensity, as in ``prepared/plan.json``.
+        notes: What a user should know of the intensities, one sentence each.
     """
 
     prepared: int
@@ -38,13 +48,17 @@ class PrepareResult:
     seconds: float
     done_before: bool = False
     layout: str = ""
+    plan: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def run(config: PrepareConfig, workspace: Workspace, *, progress: Progress = silent) -> PrepareResult:
     """Prepares every scan of a folder; scans that cannot be used are left out and named.
 
-    A kill loses at most the scan in work. Scans that were prepared from the same files with the same
-    settings are kept.
+    Scans are prepared side by side and written in the order of their names by this process alone: the result does
+    not depend on the engine or on the number of workers. A kill loses at most the scans in work. Scans that were
+    prepared from the same files with the same settings are kept. A scan that meets a bug, or needs more memory than
+    there is, is left out like one that is broken, with a reason that begins with "unexpected".
 
     Args:
         config: See :class:`PrepareConfig`.
@@ -52,42 +66,74 @@ def run(config: PrepareConfig, workspace: Workspace, *, progress: Progress = sil
         progress: Told about every scan.
 
     Raises:
-        ConfigError: The layout is unknown or the subject pattern no pattern.
+        ConfigError: The layout is unknown, the subject pattern no pattern, or the engine not installed.
         InputError: There is no such folder, no scan in it, or none that can be used.
         DiskFullError: The disk is full; what was prepared stays.
+        Med3DInsightError: No scan could be prepared, and no scan is known to be bad.
     """
     started = time.time()
     layout = detect(config.source, config.layout)
     sources, problems = find(config.source, layout, config.subject_pattern)
-    root = Path(config.source).absolute()
-    states = {source.id: source_state(source, root) for source in sources}
-    settings = fingerprint("prepare", STAGE_VERSION, config.item_settings())
+    plan = make_plan(config, sources, workspace.prepared)
+    states = plan.states()
+    settings = fingerprint("prepare", STAGE_VERSION, plan.config.item_settings())
     stage = fingerprint(settings, states, [asdict(item) for item in problems])
     if (record := completed(workspace.prepared, stage)) is not None:
         left_out = tuple(LeftOut(**item) for item in record.result["left_out"])
         changed = {"left_out": left_out, "workspace": str(workspace.root), "done_before": True, "layout": layout}
-        return PrepareResult(**{**record.result, **changed})
+        return PrepareResult(**{**record.result, **changed, "notes": tuple(record.result["notes"])})
     with workspace.lock("prepared"):
-        store = ResumedStore(workspace.prepared, settings, states)
-        for done, source in enumerate(sources, start=1):
-            try:
-                if source.id not in store.kept:
-                    store.append(prepare_source(source, config))
-            except InputError as error:
-                problems.append(LeftOut(source.image, error.message, error.hint))
-            progress(done, len(sources), source.id)
+        store = ResumedStore(workspace.prepared, plan.config, settings, states)
+        unexpected = _prepare(plan, store, problems, progress)
         if not (count := store.finish()):
-            raise _nothing(config.source, problems)
+            raise _nothing(config.source, problems, unexpected)
+        plan.write(workspace.prepared)
+        write_left_out(workspace.prepared, problems)
         seconds = round(time.time() - started, 3)
-        result = PrepareResult(count, tuple(problems), str(workspace.root), seconds, layout=layout)
-        shown = config.model_dump(mode="json")
-        write_record(workspace.prepared, StageRecord("prepare", stage, shown, asdict(result), result.seconds))
+        told = {"layout": layout, "plan": plan.as_json(), "notes": notes_of(workspace.prepared)}
+        result = PrepareResult(count, tuple(problems), str(workspace.root), seconds, **told)
+        shown = plan.config.model_dump(mode="json")
+        write_record(workspace.prepared, StageRecord("prepare", stage, shown, asdict(result), seconds))
     return result
 
 
-def _nothing(source: str, problems: list[LeftOut]) -> InputError:
+def _prepare(plan: Plan, store: ResumedStore, problems: list[LeftOut], progress: Progress) -> int:
+    """Prepares what the store lacks; adds what failed to the problems and returns how many failed unexpectedly."""
+    todo = [source for source in plan.sources if source.id not in store.kept]
+    kept, unexpected = len(plan.sources) - len(todo), 0
+    config = plan.config
+    outcomes = ENGINES[config.engine](partial(pack_source, config=config), todo, workers_for(config, len(todo)))
+    with closing(outcomes):
+        for done, (source, outcome) in enumerate(zip(todo, outcomes, strict=True), start=kept + 1):
+            if isinstance(outcome, Failed):
+                problems.append(LeftOut(_file(source), outcome.reason, outcome.hint))
+                unexpected += not outcome.expected
+            else:
+                store.append(outcome)
+            progress(done, len(plan.sources), source.id)
+    return unexpected
+
+
+def workers_for(config: PrepareConfig, scans: int) -> int:
+    """Returns how many scans are worked on at a time; 0, which only Ray gets, means the cluster's cores.
+
+    Example:
+        >>> workers_for(PrepareConfig(source=".", workers=3), 100), workers_for(PrepareConfig(source="."), 3)
+        (3, 1)
+    """
+    if config.engine == "ray":
+        return config.workers
+    return min(config.workers, max(1, scans)) or max(1, min(usable_cores(), scans // _SCANS_A_WORKER))
+
+
+def _file(source: Source) -> str:
+    return source.image if source.channel is None else f"{source.image} (channel {source.channel})"
+
+
+def _nothing(source: str, problems: list[LeftOut], unexpected: int) -> Med3DInsightError:
     if not problems:
         return InputError(f"no scan was found in {source}", "give a folder of NIfTI, NRRD, MHA or DICOM files")
     first, more = problems[0], len(problems) - 1
     others = f" ({more} more file{'s' if more > 1 else ''} left out)" if more else ""
-    return InputError(f"nothing could be prepared: {first.file}: {first.reason}{others}", first.hint)
+    kind = Med3DInsightError if unexpected == len(problems) else InputError
+    return kind(f"nothing could be prepared: {first.file}: {first.reason}{others}", first.hint)

@@ -50,13 +50,13 @@ class Grid:
         return self.offset[axis] + self.scale[axis] * np.arange(self.shape[axis], dtype=np.float64)
 
 
-def native_grid(shape: Shape3, spacing_mm: Vector3, target_mm: float) -> Grid:
-    """Returns the grid of one spacing that covers an array best, to the nearest voxel.
+def native_grid(shape: Shape3, spacing_mm: Vector3, target_mm: float | Vector3) -> Grid:
+    """Returns the grid of one voxel size that covers an array best, to the nearest voxel.
 
     Args:
         shape: Voxels of the array.
         spacing_mm: Its voxel size.
-        target_mm: Edge of a grid voxel.
+        target_mm: Edge of a grid voxel, or its three edges along x, y, z.
 
     Raises:
         InputError: The grid would have more than 2**31 voxels.
@@ -64,11 +64,15 @@ def native_grid(shape: Shape3, spacing_mm: Vector3, target_mm: float) -> Grid:
     Example:
         >>> native_grid((10, 10, 5), (1.0, 1.0, 3.0), 2.0).shape
         (5, 5, 8)
+        >>> native_grid((10, 10, 5), (1.0, 1.0, 3.0), (2.0, 2.0, 3.0)).shape
+        (5, 5, 5)
     """
-    counts = [max(1, round(length * edge / target_mm)) for length, edge in zip(shape, spacing_mm, strict=True)]
+    edges = target_mm if isinstance(target_mm, tuple) else (target_mm,) * 3
+    counts = [max(1, round(length * step / edge)) for length, step, edge in zip(shape, spacing_mm, edges, strict=True)]
     if counts[0] * counts[1] * counts[2] > MAX_VOXELS:
-        raise InputError(f"at {target_mm:g} mm it would have {counts} voxels", "prepare at a larger spacing")
-    return _centred(shape, spacing_mm, target_mm, (counts[0], counts[1], counts[2]))
+        size = " x ".join(f"{edge:g}" for edge in dict.fromkeys(edges))
+        raise InputError(f"at {size} mm it would have {counts} voxels", "prepare at a larger spacing")
+    return _centred(shape, spacing_mm, edges, (counts[0], counts[1], counts[2]))
 
 
 def cube_grid(shape: Shape3, spacing_mm: Vector3, size: int) -> Grid:
@@ -90,11 +94,11 @@ def cube_grid(shape: Shape3, spacing_mm: Vector3, size: int) -> Grid:
             f"it is {min(extents):.1f} mm thin, less than one voxel ({voxel:.1f} mm) of the cube",
             "use the protocol native, or a larger cube",
         )
-    return _centred(shape, spacing_mm, voxel, (size, size, size))
+    return _centred(shape, spacing_mm, (voxel,) * 3, (size, size, size))
 
 
-def _centred(shape: Shape3, spacing_mm: Vector3, target_mm: float, counts: Shape3) -> Grid:
-    scale = [target_mm / edge for edge in spacing_mm]
+def _centred(shape: Shape3, spacing_mm: Vector3, target_mm: Vector3, counts: Shape3) -> Grid:
+    scale = [edge / step for edge, step in zip(target_mm, spacing_mm, strict=True)]
     offset = [(shape[axis] - counts[axis] * scale[axis]) / 2 + scale[axis] / 2 - 0.5 for axis in range(3)]
     return Grid(counts, (scale[0], scale[1], scale[2]), (offset[0], offset[1], offset[2]))
 

@@ -1,144 +1,159 @@
-"""Prepared voxels: one flat memory map for images, one for label maps, and a manifest of rows.
+"""Prepared voxels and how they are read: a manifest of rows, and one of two kinds of store behind it.
 
-``prepared/voxels.u8`` holds all volumes one after another in C order of ``[x, y, z]``,
-``prepared/labels.u16`` the label maps at the same offsets, ``prepared/manifest.jsonl`` one
-:class:`~med3dinsight.records.Case` a line. A volume counts once its line is in the manifest: after a
-kill, voxels beyond the last line are cut off and written again.
+``prepared/manifest.jsonl`` holds one :class:`~med3dinsight.records.Case` a line. Cubes lie in a *flat* store:
+``voxels.u8`` holds all volumes one after another in C order of ``[x, y, z]``, ``labels.u16`` the label maps at the
+same offsets; both are mapped into memory. Volumes of any shape lie in a *chunked* store: ``volumes/CASE.b2nd`` and
+``labels/CASE.b2nd``, compressed, of which a crop reads only the blocks it touches. A row says where its case lies,
+and readers need not know. A volume counts once its line is in the manifest.
 """
 
 from __future__ import annotations
 
-import json
-import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WorkspaceError
-from ..records import Case, Crop, case_from_json, to_json
+from ..records import Case, Crop
 from ..types import Shape3
-from .files import disk_errors, sync
+from .voxel_chunks import read_box, read_whole
+from .voxel_hash import voxel_hash
+from .voxel_manifest import MANIFEST as MANIFEST
+from .voxel_manifest import read_manifest as read_manifest
+from .voxel_store_chunked import LABEL_MAPS, VOLUMES, file_of
+from .voxel_store_flat import LABELS as LABELS
+from .voxel_store_flat import VOXELS as VOXELS
+from .voxel_store_flat import VoxelWriter as VoxelWriter
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-VOXELS, LABELS, MANIFEST = "voxels.u8", "labels.u16", "manifest.jsonl"
+#: Whole volumes of a chunked store that are kept decompressed, in bytes; the last one is kept whatever its size.
+KEPT_BYTES = 256 << 20
+_AGAIN = "remove it with `clean WORK prepare` and run `med3dinsight prepare` again"
+_TYPES: dict[str, type[np.generic]] = {VOLUMES: np.uint8, LABEL_MAPS: np.uint16}
+_FLAT = {VOLUMES: VOXELS, LABEL_MAPS: LABELS}
 
 
-def read_manifest(folder: Path) -> list[Case]:
-    """Reads the rows of ``manifest.jsonl``; a last line torn by a kill is left out."""
-    path = folder / MANIFEST
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    return [case_from_json(json.loads(line)) for line in lines[:-1] if line]
+@dataclass(frozen=True)
+class Damage:
+    """A volume or label map that is not what was written.
 
-
-class VoxelWriter:
-    """Appends prepared volumes to a store; goes on after a kill.
-
-    Args:
-        folder: The workspace's ``prepared`` folder.
+    Attributes:
+        case: Id of the case.
+        reason: What is wrong, naming the file.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.cases = read_manifest(folder)
-        self.end = sum(case.num_voxels for case in self.cases)
-        self._trim()
-
-    def _trim(self) -> None:
-        manifest = self.folder / MANIFEST
-        if manifest.exists():
-            content = manifest.read_bytes()
-            os.truncate(manifest, content.rfind(b"\n") + 1)
-        for name, width in ((VOXELS, 1), (LABELS, 2)):
-            path = self.folder / name
-            path.touch()
-            os.truncate(path, self.end * width)
-
-    def append(self, case: Case, voxels: NDArray[np.uint8], label: NDArray[np.uint16] | None) -> Case:
-        """Writes one volume and its row; returns the row with its offset in the store.
-
-        Args:
-            case: The row; its ``offset`` and ``has_label`` are set here.
-            voxels: ``(x, y, z)`` uint8.
-            label: ``(x, y, z)`` uint16 or None.
-
-        Raises:
-            DiskFullError: The disk is full; the store stays as it was.
-        """
-        row = {**to_json(case), "offset": self.end, "has_label": label is not None}
-        manifest = self.folder / MANIFEST
-        size = manifest.stat().st_size if manifest.exists() else 0
-        with disk_errors(self.folder):
-            try:
-                self._write(VOXELS, np.ascontiguousarray(voxels).tobytes(), self.end)
-                if label is not None:
-                    self._write(LABELS, np.ascontiguousarray(label).tobytes(), self.end * 2)
-                else:
-                    os.truncate(self.folder / LABELS, (self.end + case.num_voxels) * 2)
-                with manifest.open("ab") as handle:
-                    handle.write(json.dumps(row).encode() + b"\n")
-                    handle.flush()
-                    os.fsync(handle.fileno())
-            except OSError:
-                if manifest.exists():
-                    os.truncate(manifest, size)
-                self._trim()
-                raise
-        self.end += case.num_voxels
-        written = case_from_json(row)
-        self.cases.append(written)
-        return written
-
-    def _write(self, name: str, content: bytes, offset: int) -> None:
-        path = self.folder / name
-        with path.open("r+b") as handle:
-            handle.seek(offset)
-            handle.write(content)
-            handle.flush()
-        sync(path)
+    case: str
+    reason: str
 
 
 class VoxelStore:
-    """Reads prepared volumes; several processes may read at once.
+    """Reads prepared volumes; several processes may read at once, also forked ones.
 
     Args:
         folder: The workspace's ``prepared`` folder.
 
     Raises:
-        WorkspaceError: There is no prepared volume.
+        WorkspaceError: There is no prepared volume, or a file is missing or has another size than was written.
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.cases: dict[str, Case] = {case.id: case for case in read_manifest(folder)}
         if not self.cases:
             raise WorkspaceError(f"no prepared volumes in {folder}", "run `med3dinsight prepare` first")
-        self._voxels = np.memmap(folder / VOXELS, dtype=np.uint8, mode="r")
-        self._labels = np.memmap(folder / LABELS, dtype=np.uint16, mode="r")
+        flat = max((case.offset + case.num_voxels for case in self.cases.values() if case.offset >= 0), default=0)
+        self._maps: dict[str, NDArray[Any]] = {}
+        for kind, dtype in _TYPES.items() if flat else ():
+            path = folder / _FLAT[kind]
+            _check_size(path, flat * np.dtype(dtype).itemsize, "at least ")
+            self._maps[kind] = np.memmap(path, dtype=dtype, mode="r")
+        for case in self.cases.values():
+            if case.offset < 0:
+                _check_size(file_of(folder, VOLUMES, case.id), case.voxel_bytes)
+                if case.has_label:
+                    _check_size(file_of(folder, LABEL_MAPS, case.id), case.label_bytes)
+        self._kept: OrderedDict[tuple[str, str], NDArray[Any]] = OrderedDict()
 
     def volume(self, case: str) -> NDArray[np.uint8]:
-        """Returns a read-only view ``(x, y, z)`` uint8 of a prepared volume."""
-        row = self.cases[case]
-        return self._voxels[row.offset : row.offset + row.num_voxels].reshape(row.shape)
+        """Returns a prepared volume, ``(x, y, z)`` uint8, that cannot be written to.
+
+        Of a flat store that is a view of the file. Of a chunked one it is decompressed; the last few are kept, so
+        that asking for slices of one volume after another is cheap. Who wants a crop asks for :meth:`crop`.
+        """
+        return self._whole(VOLUMES, self.cases[case])
 
     def crop(self, crop: Crop) -> NDArray[np.uint8]:
         """Reads a crop, ``(s, s, s)`` uint8; voxels outside the volume are 0."""
-        return cut(self.volume(crop.case), crop.origin, (crop.size,) * 3)
+        return self._box(VOLUMES, self.cases[crop.case], crop)
 
     def label(self, case: str) -> NDArray[np.uint16]:
-        """Returns a read-only view ``(x, y, z)`` uint16 of a label map.
+        """Returns a label map, ``(x, y, z)`` uint16, that cannot be written to; kept as :meth:`volume` does.
 
         Raises:
             WorkspaceError: The case has no label map.
         """
+        return self._whole(LABEL_MAPS, self._labelled(case))
+
+    def label_crop(self, crop: Crop) -> NDArray[np.uint16]:
+        """Reads a crop of a label map, ``(s, s, s)`` uint16; voxels outside the volume are 0.
+
+        Raises:
+            WorkspaceError: The case has no label map.
+        """
+        return self._box(LABEL_MAPS, self._labelled(crop.case), crop)
+
+    def verify(self) -> Iterator[Damage]:
+        """Reads everything and yields what is not as it was written; label maps of earlier versions have no hash."""
+        for case in self.cases.values():
+            for kind, expected in ((VOLUMES, case.voxel_sha256), (LABEL_MAPS, case.label_sha256)):
+                if not expected or (kind == LABEL_MAPS and not case.has_label):
+                    continue
+                path = file_of(self.folder, kind, case.id) if case.offset < 0 else self.folder / _FLAT[kind]
+                try:
+                    voxels = self._read(kind, case)
+                except WorkspaceError as error:
+                    yield Damage(case.id, error.message)
+                    continue
+                if voxel_hash(voxels) != expected:
+                    what = "voxels" if kind == VOLUMES else "labels"
+                    yield Damage(case.id, f"its {what} in {path} are not what was written (hash)")
+
+    def _labelled(self, case: str) -> Case:
         row = self.cases[case]
         if not row.has_label:
             raise WorkspaceError(f"case {case} has no label map", "choose cases that have one")
-        return self._labels[row.offset : row.offset + row.num_voxels].reshape(row.shape)
+        return row
+
+    def _whole(self, kind: str, case: Case) -> NDArray[Any]:
+        if case.offset >= 0:
+            return self._read(kind, case)
+        if (kept := self._kept.get((kind, case.id))) is None:
+            kept = self._kept[kind, case.id] = self._read(kind, case)
+        self._kept.move_to_end((kind, case.id))
+        while len(self._kept) > 1 and sum(array.nbytes for array in self._kept.values()) > KEPT_BYTES:
+            self._kept.popitem(last=False)
+        return kept
+
+    def _read(self, kind: str, case: Case) -> NDArray[Any]:
+        if case.offset >= 0:
+            return self._maps[kind][case.offset : case.offset + case.num_voxels].reshape(case.shape)
+        return read_whole(file_of(self.folder, kind, case.id), case.shape, _TYPES[kind])
+
+    def _box(self, kind: str, case: Case, crop: Crop) -> NDArray[Any]:
+        size = (crop.size,) * 3
+        if case.offset >= 0:
+            return cut(self._read(kind, case), crop.origin, size)
+        if (kept := self._kept.get((kind, case.id))) is not None:
+            return cut(kept, crop.origin, size)
+        result: NDArray[Any] = np.zeros(size, dtype=_TYPES[kind])
+        if (boxes := _overlap(case.shape, crop.origin, size)) is not None:
+            result[boxes[1]] = read_box(file_of(self.folder, kind, case.id), case.shape, _TYPES[kind], boxes[0])
+        return result
 
 
 def cut(array: NDArray[Scalar], origin: Shape3, size: Shape3) -> NDArray[Scalar]:
@@ -159,12 +174,30 @@ def cut(array: NDArray[Scalar], origin: Shape3, size: Shape3) -> NDArray[Scalar]
     if all(0 <= start <= extent - length for start, length, extent in zip(origin, size, array.shape, strict=True)):
         return array[tuple(slice(start, start + length) for start, length in zip(origin, size, strict=True))]
     result = np.zeros(size, dtype=array.dtype)
+    if (boxes := _overlap(array.shape, origin, size)) is not None:
+        result[boxes[1]] = array[boxes[0]]
+    return result
+
+
+_Box = tuple[slice, slice, slice]
+
+
+def _overlap(shape: tuple[int, ...], origin: Shape3, size: Shape3) -> tuple[_Box, _Box] | None:
+    """Where a box and a volume overlap, in the volume's voxels and in the box's; None where they do not."""
     inside, target = [], []
-    for start, length, extent in zip(origin, size, array.shape, strict=True):
+    for start, length, extent in zip(origin, size, shape, strict=True):
         low, high = max(start, 0), min(start + length, extent)
         if high <= low:
-            return result
+            return None
         inside.append(slice(low, high))
         target.append(slice(low - start, high - start))
-    result[tuple(target)] = array[tuple(inside)]
-    return result
+    return (inside[0], inside[1], inside[2]), (target[0], target[1], target[2])
+
+
+def _check_size(path: Path, expected: int, least: str = "") -> None:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise WorkspaceError(f"{path} is missing", _AGAIN) from None
+    if size < expected or (size > expected and not least):
+        raise WorkspaceError(f"{path} has {size} bytes; {least}{expected} were written", _AGAIN)

@@ -1,0 +1,27 @@
+"""``left_out.csv``: the files that could not be used, with reason and hint, as a table that a spreadsheet opens."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..records import LeftOut
+from ..workspace.files import write_bytes
+
+NAME = "left_out.csv"
+
+
+def write_left_out(folder: Path, left_out: Sequence[LeftOut]) -> None:
+    """Writes the table; it has a head and no rows where every file could be used.
+
+    Args:
+        folder: The workspace's ``prepared`` folder.
+        left_out: The files.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "reason", "hint"])
+    writer.writerows([item.file, item.reason, item.hint] for item in left_out)
+    write_bytes(folder / NAME, text.getvalue().encode("utf-8", errors="surrogateescape"))

@@ -75,6 +75,7 @@ class Case:
             an earlier version.
         offset: First voxel of this case in the flat store's files; -1 where the case has files of its own.
         has_label: Whether the store holds a label map for this case.
+        notes: What the reader accepted or assumed where the file leaves it open, a sentence each.
         label_sha256: Hash of the prepared label map, as ``voxel_sha256``; empty where there is none.
         voxel_bytes, label_bytes: Sizes of the case's own files; 0 in the flat store.
     """
@@ -105,6 +106,7 @@ class Case:
     split: str = ""
     content_sha256: str = ""
     window_rule: str = ""
+    notes: tuple[str, ...] = ()
     label_sha256: str = ""
     voxel_bytes: int = 0
     label_bytes: int = 0

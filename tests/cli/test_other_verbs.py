@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from med3dinsight.records import LeftOut, Source
+from med3dinsight.volumes.nifti import write_nifti
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.provenance import StageRecord, write_record
 
@@ -115,6 +116,36 @@ def test_status_says_what_is_done_and_what_it_takes(call: Call, half_done: Works
     assert stages["report"]["state"] == "absent"
     assert answer["bytes"] >= stages["prepared"]["bytes"] >= 100_000
     assert "b (unfinished)" in call("status", half_done.root).out
+
+
+def test_status_names_what_is_damaged(call: Call, tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(-900, 900, (40, 30, 20)).astype(np.int16)
+    write_nifti(tmp_path / "scans" / "a.nii", array, np.eye(4))
+    prepared = call("prepare", tmp_path / "work", "--source", tmp_path / "scans", "--protocol", "native")
+    assert prepared.code == 0, prepared.err
+    assert "plan: 1 case at 1 x 1 x 1 mm" in prepared.out
+    assert call("status", tmp_path / "work", "--verify", "--json").json["damaged"] == []
+    file = tmp_path / "work" / "prepared" / "volumes" / "a.b2nd"
+    content = bytearray(file.read_bytes())
+    content[-3000] ^= 0xFF
+    file.write_bytes(content)
+    damaged = call("status", tmp_path / "work", "--verify", "--json").json["damaged"]
+    assert [item["case"] for item in damaged] == ["a"]
+    assert "a.b2nd" in damaged[0]["reason"]
+    assert "damaged: a: " in call("status", tmp_path / "work", "--verify").out
+
+
+def test_a_dry_run_of_preparing_forecasts_and_writes_nothing(call: Call, tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(-900, 900, (40, 30, 20)).astype(np.int16)
+    write_nifti(tmp_path / "scans" / "a.nii", array, np.eye(4))
+    (tmp_path / "scans" / "b.nii").write_bytes(b"no image")
+    words = ("prepare", tmp_path / "work", "--source", tmp_path / "scans", "--protocol", "native", "--dry-run")
+    told = call(*words, "--json").json["forecast"]
+    assert told["disk_bytes"]["voxels"] > 5000
+    assert [Path(item["file"]).name for item in told["left_out"]] == ["b.nii"]
+    assert (told["scans"], told["workers"]) == (1, 1)
+    assert "forecast: " in call(*words).out
+    assert not (tmp_path / "work").exists()
 
 
 def test_clean_removes_one_stage_by_its_name_or_its_verb(call: Call, half_done: Workspace) -> None:

@@ -104,6 +104,19 @@ STAGES = [
 ]
 
 
+FORECAST: dict[str, Any] = {
+    "peak_memory_bytes": 2**20,
+    "disk_bytes": {"voxels": 5, "labels": 0},
+    "seconds": 1.0,
+    "workers": 1,
+    "scans": 1,
+    "subjects": 1,
+    "modalities": {"ct": 1},
+    "plan": {},
+    "left_out": [],
+}
+
+
 @dataclass
 class Calls:
     """Remembers the settings that the stand-in got; the stand-in is complete the second time."""
@@ -140,8 +153,9 @@ def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ca
     """The stand-in of one stage."""
     calls = Calls(request.param, [])
     replace(monkeypatch, request.param.function, calls)
-    forecast = importlib.import_module("med3dinsight.pretraining.forecast")
-    monkeypatch.setattr(forecast, "forecast", lambda config, workspace: {"peak_memory_bytes": 2**20})
+    for room in ("pretraining", "preparing"):
+        forecast = importlib.import_module(f"med3dinsight.{room}.forecast")
+        monkeypatch.setattr(forecast, "forecast", lambda config, workspace: FORECAST)
     return calls
 
 
@@ -164,7 +178,7 @@ def test_a_dry_run_shows_the_settings_and_does_nothing(call: Call, work: Path, s
     assert answer.json["dry_run"] is True
     assert answer.json["done_before"] is False
     assert answer.json["stage"] == stage.stage.verb
-    assert ("forecast" in answer.json) == (stage.stage.verb == "pretrain")
+    assert ("forecast" in answer.json) == (stage.stage.verb in ("prepare", "pretrain"))
     assert [path.name for path in work.iterdir()] == ["workspace.json"]
     call(stage.stage.verb, work, *stage.stage.options)
     assert call(stage.stage.verb, work, *stage.stage.options, "--dry-run", "--json").json["done_before"] is True
@@ -246,7 +260,9 @@ def test_files_that_were_left_out_are_named(call: Call, work: Path, monkeypatch:
     replace(monkeypatch, "preparing.run.run", Calls(STAGES[0], []))
     answer = call("prepare", work, "--source", "scans")
     assert "prepared 2 volumes" in answer.out
-    assert "left out: a.nii: is empty (copy it)" in answer.out
+    assert [line.split() for line in answer.out.splitlines() if "a.nii" in line] == [
+        ["a.nii", "is", "empty", "copy", "it"]
+    ]
     as_json = call("prepare", work, "--source", "scans", "--json").json
     assert as_json["left_out"] == [{"file": "a.nii", "reason": "is empty", "hint": "copy it"}]
 

@@ -14,7 +14,6 @@ from .replies import Reply, plain
 if TYPE_CHECKING:
     from ..config import StageConfig
     from ..jobs import Job, StageFunction
-    from ..workspace import Workspace
 
 
 def stage_reply(
@@ -26,7 +25,9 @@ def stage_reply(
     say: Callable[[dict[str, Any]], str],
     dry_run: bool = False,
     create: bool = False,
-    forecast: Callable[[Any, Workspace], dict[str, Any]] | None = None,
+    forecast: Callable[[Any, Any], dict[str, Any]] | None = None,
+    say_forecast: Callable[[dict[str, Any]], list[str]] | None = None,
+    say_left_out: Callable[[list[dict[str, Any]]], list[str]] | None = None,
     resolved: Callable[[Any], dict[str, Any]] | None = None,
 ) -> Reply:
     """Runs a stage, or says what it would do.
@@ -40,7 +41,9 @@ def stage_reply(
         dry_run: Only look.
         create: Make the workspace where it does not exist.
         forecast: Tells, for a dry run, what the stage would take: ``{"peak_memory_bytes", ...}``; refuses what the
-            stage would refuse.
+            stage would refuse. The workspace is None where the stage would make it.
+        say_forecast: Turns a forecast into lines for people, beside that of memory.
+        say_left_out: Turns the files that were left out into lines; default: a line each.
         resolved: Tells, for a dry run, the settings that the stage goes by, where that are others than are set.
     """
     from ..jobs import Job
@@ -48,7 +51,7 @@ def stage_reply(
 
     job = Job(verb, verb, function, settings)
     if dry_run:
-        return _look(job, work, create, forecast, resolved)
+        return _look(job, work, create, forecast, say_forecast, resolved)
     is_new = create and not (work / "workspace.json").exists()
     workspace = Workspace(work, create=create)
     try:
@@ -61,7 +64,8 @@ def stage_reply(
     lines = [say(result)]
     if result.get("done_before"):
         lines.append("it was complete already; nothing was done")
-    lines += [left_out_line(item) for item in result.get("left_out", ())]
+    left_out = result.get("left_out", [])
+    lines += [left_out_line(item) for item in left_out] if say_left_out is None else say_left_out(left_out)
     return Reply(result, tuple(lines))
 
 
@@ -69,7 +73,8 @@ def _look(
     job: Job,
     work: Path,
     create: bool,
-    forecast: Callable[[Any, Workspace], dict[str, Any]] | None,
+    forecast: Callable[[Any, Any], dict[str, Any]] | None,
+    say_forecast: Callable[[dict[str, Any]], list[str]] | None,
     resolved: Callable[[Any], dict[str, Any]] | None,
 ) -> Reply:
     from ..workspace import Workspace
@@ -83,10 +88,11 @@ def _look(
     result = {"dry_run": True, "stage": job.stage, "done_before": done_before, "settings": settings}
     verdict = "is complete; nothing would be done" if done_before else "would run"
     lines = [f"{job.stage} {verdict}", *(f"  {job.stage}.{name} = {value}" for name, value in settings.items())]
-    if forecast is not None and workspace is not None and not done_before:
+    if forecast is not None and (workspace is not None or create) and not done_before:
         told = forecast(job.config, workspace)
         result["forecast"] = told
         lines.append(f"forecast: {told['peak_memory_bytes'] / 2**20:.0f} MiB of memory at its peak")
+        lines += [] if say_forecast is None else say_forecast(told)
     return Reply(result, tuple(lines))
 
 

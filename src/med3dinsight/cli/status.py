@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from .options import ConfigFile, Json, Overrides, Work
-from .replies import Reply, size
+from .progress import watching_one
+from .replies import Reply, plain, size
 from .settings import no_settings
 
 
-def status(work: Work, config: ConfigFile = None, overrides: Overrides = None, json: Json = False) -> Reply:
+def status(
+    work: Work,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every prepared voxel; name what is damaged.")] = False,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    json: Json = False,
+) -> Reply:
     """Shows each stage's state and size; where a study was begun, also which of its runs are left."""
     no_settings("status", overrides)
     from ..workspace import Workspace
@@ -25,7 +34,20 @@ def status(work: Work, config: ConfigFile = None, overrides: Overrides = None, j
         left = _left(workspace)
         result["left"] = left
         lines.append("left of the study: " + (", ".join(left) if left else "nothing"))
+    if verify:
+        result["damaged"] = damaged = _damaged(workspace)
+        lines += [f"damaged: {item['case']}: {item['reason']}" for item in damaged]
+        what_to_do = "remove it with `clean WORK prepare` and prepare again"
+        lines.append(what_to_do if damaged else "prepared: nothing is damaged")
     return Reply(result, tuple(lines))
+
+
+def _damaged(workspace: Any) -> list[dict[str, Any]]:
+    from ..workspace.voxel_store import VoxelStore
+
+    store = VoxelStore(workspace.prepared)
+    with watching_one("verify") as progress:
+        return [plain(damage) for damage in store.verify(progress)]
 
 
 def _line(row: dict[str, Any]) -> str:

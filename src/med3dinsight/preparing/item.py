@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Case, Source
-from ..types import Matrix4, Modality
+from ..types import Matrix4, Modality, Shape3, Vector3
 from ..volumes.content import content_hash
 from ..volumes.intensity import choose_window, guess_modality, to_uint8
 from ..volumes.reading import read_label, read_volume
@@ -59,7 +59,8 @@ def prepare_source(source: Source, config: PrepareConfig) -> Prepared:
     modality, guessed = _modality(source, volume, config)
     window = choose_window(volume.array, modality, config.intensity_rules)
     label = read_label(source.label, volume) if source.label is not None else None
-    grid = _grid(volume, config)
+    shape = (volume.array.shape[0], volume.array.shape[1], volume.array.shape[2])
+    grid = grid_for(shape, volume.spacing_mm, config)
     voxels = to_uint8(resample(volume.array, grid, (window.low, window.high)))
     label = None if label is None else resample_labels(label, grid)
     affine = grid.affine(volume.affine)
@@ -90,6 +91,7 @@ def prepare_source(source: Source, config: PrepareConfig) -> Prepared:
         split=source.split,
         content_sha256=content_hash(volume.array),
         window_rule=window.rule,
+        notes=volume.notes,
         label_sha256="" if label is None else voxel_hash(label),
     )
     return Prepared(case, voxels, label)
@@ -102,13 +104,16 @@ def _modality(source: Source, volume: Volume, config: PrepareConfig) -> tuple[Mo
     return (known, False) if known is not None else (guess_modality(volume.array), True)
 
 
-def _grid(volume: Volume, config: PrepareConfig) -> Grid:
-    shape = (volume.array.shape[0], volume.array.shape[1], volume.array.shape[2])
+def grid_for(shape: Shape3, spacing_mm: Vector3, config: PrepareConfig) -> Grid:
+    """Returns the grid that a scan of this shape and spacing is brought to.
+
+    Raises:
+        InputError: The scan is too thin for the cube, or the grid would be too large.
+    """
     if config.protocol == "cube128":
-        return cube_grid(shape, volume.spacing_mm, config.cube_size)
-    return native_grid(
-        shape, volume.spacing_mm, volume.spacing_mm if isinstance(config.spacing_mm, str) else config.spacing_mm
-    )
+        return cube_grid(shape, spacing_mm, config.cube_size)
+    target = spacing_mm if isinstance(config.spacing_mm, str) else config.spacing_mm
+    return native_grid(shape, spacing_mm, target)
 
 
 def _as_tuple(affine: NDArray[np.float64]) -> Matrix4:

@@ -1,4 +1,4 @@
-"""What a user should know of the intensities of a prepared set: counted from its rows."""
+"""What a user should know of a prepared set, counted from its rows: what was assumed, and unusual intensities."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SENTENCES: dict[tuple[Modality, str], str] = {
 
 
 def notes_of(folder: Path) -> tuple[str, ...]:
-    """Returns a sentence for each kind of scan that was not windowed as its modality usually is.
+    """Returns a sentence for each thing that a reader assumed, and for each kind of intensities that is unusual.
 
     Args:
         folder: The workspace's ``prepared`` folder.
@@ -28,7 +28,13 @@ def notes_of(folder: Path) -> tuple[str, ...]:
     rows = read_manifest(folder)
     counts = Counter((row.modality, row.window_rule) for row in rows)
     first = {(row.modality, row.window_rule): row.id for row in reversed(rows)}
-    return tuple(
+    assumed: dict[str, list[str]] = {}
+    for row in rows:
+        for note in row.notes:
+            assumed.setdefault(note, []).append(row.id)
+    others = {note: f" and {len(ids) - 1} more" if len(ids) > 1 else "" for note, ids in assumed.items()}
+    said = tuple(f"{ids[0]}{others[note]}: {note}" for note, ids in assumed.items())
+    return said + tuple(
         f"intensities of {counts[key]} {key[0].upper()} scan{'s' if counts[key] > 1 else ''} ({first[key]}"
         f'{" and others" if counts[key] > 1 else ""}) {sentence} (prepare.normalised = "never" windows them anyway)'
         for key, sentence in _SENTENCES.items()

@@ -6,7 +6,7 @@ The plan is part of a prepared set's identity: where another scan moves the medi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -59,30 +59,28 @@ class Plan:
         """Writes ``plan.json`` with the headers that were read."""
         write_json(folder / PLAN, {**self.as_json(), "headers": self.headers})
 
-    def sentence(self) -> str:
-        """Says the plan in one line.
 
-        Example:
-            >>> Plan(PrepareConfig(source="."), ()).sentence()
-            'plan: 0 cases, each a cube of 128 voxels'
-        """
-        config, count = self.config, f"{len(self.sources)} case{'s' if len(self.sources) != 1 else ''}"
-        if config.protocol == "cube128":
-            return f"plan: {count}, each a cube of {config.cube_size} voxels"
-        if config.spacing_mm == "own":
-            return f"plan: {count}, each at its own spacing"
-        edges = config.spacing_mm if isinstance(config.spacing_mm, tuple) else (config.spacing_mm,)
-        size = " x ".join(f"{edge:g}" if isinstance(edge, float) else edge for edge in edges)
-        if not self.spacings_mm:
-            return f"plan: {count} at {size} mm"
-        ranges = ", ".join(
-            f"{low:g}–{high:g}"
-            for low, high in zip(self.spacings_mm["least"], self.spacings_mm["greatest"], strict=True)
-        )
-        return f"plan: {count} at {size} mm, the median of the scans ({ranges} mm)"
+def sentence(plan: Mapping[str, Any]) -> str:
+    """Says a plan, as ``plan.json`` holds it, in one line.
+
+    Example:
+        >>> sentence(Plan(PrepareConfig(source="."), ()).as_json())
+        'plan: 0 cases, each a cube of 128 voxels'
+    """
+    count = f"{plan['cases']} case{'s' if plan['cases'] != 1 else ''}"
+    if plan["protocol"] == "cube128":
+        return f"plan: {count}, each a cube of {plan['cube_size']} voxels"
+    spacing, found = plan["spacing_mm"], plan["spacings_mm"]
+    if spacing == "own":
+        return f"plan: {count}, each at its own spacing"
+    size = " x ".join(f"{edge:g}" for edge in spacing) if isinstance(spacing, list) else spacing
+    if not found:
+        return f"plan: {count} at {size} mm"
+    ranges = " x ".join(f"{low:g}–{high:g}" for low, high in zip(found["least"], found["greatest"], strict=True))
+    return f"plan: {count} at {size} mm, the median of the scans ({ranges} mm)"
 
 
-def make_plan(config: PrepareConfig, sources: Sequence[Source], folder: Path) -> Plan:
+def make_plan(config: PrepareConfig, sources: Sequence[Source], folder: Path | None) -> Plan:
     """Plans the grid and the cases; headers are read only where the settings ask for what they say.
 
     Scans whose header cannot be read take no part; they are left out when they are prepared.
@@ -90,13 +88,15 @@ def make_plan(config: PrepareConfig, sources: Sequence[Source], folder: Path) ->
     Args:
         config: The settings.
         sources: The scans that were found.
-        folder: The workspace's ``prepared`` folder; may not exist.
+        folder: The workspace's ``prepared`` folder, where there is one.
     """
     median = config.protocol == "native" and config.spacing_mm == "median"
     if not sources or not (median or config.channels != "refuse"):
         return Plan(config, tuple(sources))
     root = Path(config.source).absolute()
-    known = read_json(folder / PLAN).get("headers", {}) if (folder / PLAN).exists() else {}
+    known = {}
+    if folder is not None and (folder / PLAN).exists():
+        known = read_json(folder / PLAN).get("headers", {})
     headers: dict[str, Any] = {}
     spacings, cases = [], []
     for source in sources:

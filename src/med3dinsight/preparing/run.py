@@ -86,12 +86,19 @@ def run(config: PrepareConfig, workspace: Workspace, *, progress: Progress = sil
         store = ResumedStore(workspace.prepared, plan.config, settings, states)
         unexpected = _prepare(plan, store, problems, progress)
         if not (count := store.finish()):
-            raise _nothing(config.source, problems, unexpected)
+            raise nothing_prepared(config.source, problems, unexpected)
         plan.write(workspace.prepared)
         write_left_out(workspace.prepared, problems)
         seconds = round(time.time() - started, 3)
-        told = {"layout": layout, "plan": plan.as_json(), "notes": notes_of(workspace.prepared)}
-        result = PrepareResult(count, tuple(problems), str(workspace.root), seconds, **told)
+        result = PrepareResult(
+            prepared=count,
+            left_out=tuple(problems),
+            workspace=str(workspace.root),
+            seconds=seconds,
+            layout=layout,
+            plan=plan.as_json(),
+            notes=notes_of(workspace.prepared),
+        )
         shown = plan.config.model_dump(mode="json")
         write_record(workspace.prepared, StageRecord("prepare", stage, shown, asdict(result), seconds))
     return result
@@ -130,7 +137,14 @@ def _file(source: Source) -> str:
     return source.image if source.channel is None else f"{source.image} (channel {source.channel})"
 
 
-def _nothing(source: str, problems: list[LeftOut], unexpected: int) -> Med3DInsightError:
+def nothing_prepared(source: str, problems: list[LeftOut], unexpected: int) -> Med3DInsightError:
+    """Returns the error to raise where no scan could be used.
+
+    Args:
+        source: The source folder.
+        problems: Why not.
+        unexpected: How many of these are no fault of the scans.
+    """
     if not problems:
         return InputError(f"no scan was found in {source}", "give a folder of NIfTI, NRRD, MHA or DICOM files")
     first, more = problems[0], len(problems) - 1

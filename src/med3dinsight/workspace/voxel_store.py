@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import WorkspaceError
 from ..records import Case, Crop
-from ..types import Shape3
+from ..types import Progress, Shape3, silent
 from .voxel_chunks import read_box, read_whole
 from .voxel_hash import voxel_hash
 from .voxel_manifest import MANIFEST as MANIFEST
@@ -107,9 +107,14 @@ class VoxelStore:
         """
         return self._box(LABEL_MAPS, self._labelled(crop.case), crop)
 
-    def verify(self) -> Iterator[Damage]:
-        """Reads everything and yields what is not as it was written; label maps of earlier versions have no hash."""
-        for case in self.cases.values():
+    def verify(self, progress: Progress = silent) -> Iterator[Damage]:
+        """Reads everything and yields what is not as it was written; label maps of earlier versions have no hash.
+
+        Args:
+            progress: Told about every case.
+        """
+        for number, case in enumerate(self.cases.values(), start=1):
+            progress(number, len(self.cases), case.id)
             for kind, expected in ((VOLUMES, case.voxel_sha256), (LABEL_MAPS, case.label_sha256)):
                 if not expected or (kind == LABEL_MAPS and not case.has_label):
                     continue

@@ -40,7 +40,7 @@ STAGES = [
         "captions.run.run",
         ["--captioner", "template"],
         {"captioner": "template"},
-        {"captioned": 3, "quarantined": 0, "requests_sent": 0, "cost_usd": 0.0, "captioner": "template"},
+        {"captioned": 3, "quarantined": 0, "requests_sent": 0, "cost_usd": 0.0, "captioner": "template", "unfilled": 0},
     ),
     Stage(
         "embed",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from ..config import StageConfig
 from ..types import Vector3
-from ..volumes.intensity import IntensityRules
+
+if TYPE_CHECKING:
+    from ..volumes.intensity import IntensityRules
 
 #: Largest voxel edge in mm that can be asked for.
 _LARGEST_MM = 50.0
@@ -94,6 +96,8 @@ class PrepareConfig(StageConfig):
     @property
     def intensity_rules(self) -> IntensityRules:
         """How a scan's window is chosen."""
+        from ..volumes.intensity import IntensityRules  # numpy, which a wrong setting need not wait for
+
         return IntensityRules(
             ct_window=self.ct_window,
             mr_normalisation=self.mr_normalisation,

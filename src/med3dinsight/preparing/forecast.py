@@ -24,9 +24,10 @@ from ..volumes.reading import read_header
 from ..volumes.resampling import Grid
 from .config import PrepareConfig
 from .item import grid_for
+from .left_out import nothing_prepared
 from .packing import Packed, pack_source
 from .plan import make_plan
-from .run import nothing_prepared, workers_for
+from .working import workers_for
 
 #: Scans that are really prepared.
 SAMPLED = 3

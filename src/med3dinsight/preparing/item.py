@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..records import Case, Source
 from ..types import Matrix4, Modality, Shape3, Vector3
 from ..volumes.content import content_hash
-from ..volumes.intensity import choose_window, guess_modality, to_uint8
+from ..volumes.intensity import Window, choose_window, guess_modality, to_uint8
 from ..volumes.reading import read_label, read_volume
 from ..volumes.resampling import Grid, cube_grid, native_grid, resample, resample_labels
 from ..volumes.volume import Volume, spacing_of
@@ -63,38 +63,39 @@ def prepare_source(source: Source, config: PrepareConfig) -> Prepared:
     grid = grid_for(shape, volume.spacing_mm, config)
     voxels = to_uint8(resample(volume.array, grid, (window.low, window.high)))
     label = None if label is None else resample_labels(label, grid)
-    affine = grid.affine(volume.affine)
-    case = Case(
-        id=source.id,
-        subject=source.subject,
-        image=source.image,
+    case = replace(
+        _case(source, volume, grid, window),
         modality=modality,
         modality_guessed=guessed,
+        voxel_sha256=voxel_hash(voxels),
+        has_label=label is not None,
+        label_sha256="" if label is None else voxel_hash(label),
+    )
+    return Prepared(case, voxels, label)
+
+
+def _case(source: Source, volume: Volume, grid: Grid, window: Window) -> Case:
+    """The row of a scan, but for what only its prepared voxels say."""
+    affine = grid.affine(volume.affine)
+    carried = {item.name: getattr(source, item.name) for item in fields(Source) if item.name != "modality"}
+    return Case(
+        **carried,
+        modality="ct",
+        modality_guessed=True,
         shape=grid.shape,
         spacing_mm=spacing_of(affine),
         affine=_as_tuple(affine),
         source_shape=volume.source_shape,
         source_affine=_as_tuple(volume.source_affine),
         source_sha256=volume.sha256,
-        voxel_sha256=voxel_hash(voxels),
+        voxel_sha256="",
         window=(window.low, window.high),
         offset=0,
-        has_label=label is not None,
-        label=source.label,
-        label_names=source.label_names,
-        origin=source.origin,
-        licence=source.licence,
-        series=source.series,
-        channel=source.channel,
-        class_label=source.class_label,
-        report=source.report,
-        split=source.split,
+        has_label=False,
         content_sha256=content_hash(volume.array),
         window_rule=window.rule,
         notes=volume.notes,
-        label_sha256="" if label is None else voxel_hash(label),
     )
-    return Prepared(case, voxels, label)
 
 
 def _modality(source: Source, volume: Volume, config: PrepareConfig) -> tuple[Modality, bool]:

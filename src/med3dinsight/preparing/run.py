@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import Any
 
 from ..datasets import detect, find
-from ..engines import ENGINES, Failed, usable_cores
-from ..errors import InputError, Med3DInsightError
-from ..records import LeftOut, Source
+from ..records import LeftOut
 from ..types import Progress, silent
 from ..workspace import Workspace
 from ..workspace.provenance import StageRecord, completed, fingerprint, write_record
 from .config import PrepareConfig
-from .left_out import write_left_out
+from .left_out import nothing_prepared, write_left_out
 from .notes import notes_of
-from .packing import pack_source
-from .plan import Plan, make_plan
+from .plan import make_plan
 from .resuming import ResumedStore
+from .working import prepare_all
 
 STAGE_VERSION = 2
-#: A worker is only started for so many scans: starting it takes as long as a small scan.
-_SCANS_A_WORKER = 4
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ def run(config: PrepareConfig, workspace: Workspace, *, progress: Progress = sil
         return PrepareResult(**{**record.result, **changed, "notes": tuple(record.result["notes"])})
     with workspace.lock("prepared"):
         store = ResumedStore(workspace.prepared, plan.config, settings, states)
-        unexpected = _prepare(plan, store, problems, progress)
+        unexpected = prepare_all(plan, store, problems, progress)
         if not (count := store.finish()):
             raise nothing_prepared(config.source, problems, unexpected)
         plan.write(workspace.prepared)
@@ -102,52 +96,3 @@ def run(config: PrepareConfig, workspace: Workspace, *, progress: Progress = sil
         shown = plan.config.model_dump(mode="json")
         write_record(workspace.prepared, StageRecord("prepare", stage, shown, asdict(result), seconds))
     return result
-
-
-def _prepare(plan: Plan, store: ResumedStore, problems: list[LeftOut], progress: Progress) -> int:
-    """Prepares what the store lacks; adds what failed to the problems and returns how many failed unexpectedly."""
-    todo = [source for source in plan.sources if source.id not in store.kept]
-    kept, unexpected = len(plan.sources) - len(todo), 0
-    config = plan.config
-    outcomes = ENGINES[config.engine](partial(pack_source, config=config), todo, workers_for(config, len(todo)))
-    with closing(outcomes):
-        for done, (source, outcome) in enumerate(zip(todo, outcomes, strict=True), start=kept + 1):
-            if isinstance(outcome, Failed):
-                problems.append(LeftOut(_file(source), outcome.reason, outcome.hint))
-                unexpected += not outcome.expected
-            else:
-                store.append(outcome)
-            progress(done, len(plan.sources), source.id)
-    return unexpected
-
-
-def workers_for(config: PrepareConfig, scans: int) -> int:
-    """Returns how many scans are worked on at a time; 0, which only Ray gets, means the cluster's cores.
-
-    Example:
-        >>> workers_for(PrepareConfig(source=".", workers=3), 100), workers_for(PrepareConfig(source="."), 3)
-        (3, 1)
-    """
-    if config.engine == "ray":
-        return config.workers
-    return min(config.workers, max(1, scans)) or max(1, min(usable_cores(), scans // _SCANS_A_WORKER))
-
-
-def _file(source: Source) -> str:
-    return source.image if source.channel is None else f"{source.image} (channel {source.channel})"
-
-
-def nothing_prepared(source: str, problems: list[LeftOut], unexpected: int) -> Med3DInsightError:
-    """Returns the error to raise where no scan could be used.
-
-    Args:
-        source: The source folder.
-        problems: Why not.
-        unexpected: How many of these are no fault of the scans.
-    """
-    if not problems:
-        return InputError(f"no scan was found in {source}", "give a folder of NIfTI, NRRD, MHA or DICOM files")
-    first, more = problems[0], len(problems) - 1
-    others = f" ({more} more file{'s' if more > 1 else ''} left out)" if more else ""
-    kind = Med3DInsightError if unexpected == len(problems) else InputError
-    return kind(f"nothing could be prepared: {first.file}: {first.reason}{others}", first.hint)

@@ -98,7 +98,7 @@ def choose_window(array: NDArray[Any], modality: Modality, rules: IntensityRules
         >>> choose_window(np.array([[[0, 40, 255]]], dtype=np.uint8), "ct", IntensityRules())
         Window(low=0.0, high=255.0, rule='kept 0..255')
     """
-    low, high = float(array.min()), float(array.max())
+    low, high = _extremes(array)
     if low == high:
         raise InputError(f"all voxels have the same value, {array.min()}", "give a scan with content")
     if rules.notice_normalised and (kept := _normalised_before(array, low, high, rules.zscore_range)) is not None:
@@ -106,6 +106,7 @@ def choose_window(array: NDArray[Any], modality: Modality, rules: IntensityRules
     if modality == "ct" and (low < 0 or not rules.notice_normalised):
         return Window(float(rules.ct_window[0]), float(rules.ct_window[1]), "hu")
     sample = _sample(array)
+    low, high = float(array.min()), float(array.max())
     if modality == "mr" and rules.mr_normalisation == "zscore":
         foreground = sample[sample > sample.mean(dtype=np.float64)].astype(np.float64)
         if foreground.size and (reach := rules.zscore_range * float(foreground.std())) > 0:
@@ -116,6 +117,16 @@ def choose_window(array: NDArray[Any], modality: Modality, rules: IntensityRules
     if least == greatest:  # nearly all voxels are background
         least, greatest = low, high
     return Window(least, greatest, "percentile")
+
+
+def _extremes(array: NDArray[Any]) -> tuple[float, float]:
+    """Returns the least and the largest value; of a part of the voxels where some whole number there is below 0.
+
+    That is enough to know HU, and going through all voxels of a large scan takes a tenth of the time of preparing it.
+    """
+    sample = _sample(array)
+    low, high = float(sample.min()), float(sample.max())
+    return (low, high) if array.dtype.kind == "i" and low < 0 < high else (float(array.min()), float(array.max()))
 
 
 def _normalised_before(array: NDArray[Any], low: float, high: float, zscore_range: float) -> Window | None:

@@ -163,7 +163,7 @@ def resample(
         antialias: Widen the filter along axes that become coarser; otherwise plain linear interpolation.
 
     Returns:
-        ``grid.shape`` float32.
+        ``grid.shape`` float32, in the memory order of ``array``.
     """
     weights = [
         interpolation_matrix(array.shape[axis], grid.positions(axis), max(1.0, grid.scale[axis]) if antialias else 1.0)
@@ -182,7 +182,7 @@ def resample(
         np.matmul(band.weights, flat[band.columns], out=result[band.rows])
     if window is not None:
         result *= np.float32(1 / (window[1] - window[0]))
-    return np.ascontiguousarray(result.reshape(-1, rows, columns).transpose(np.argsort(order)))
+    return result.reshape(-1, rows, columns).transpose(np.argsort(order))
 
 
 def _narrowed(

@@ -14,6 +14,7 @@ import pytest
 
 import med3dinsight
 from med3dinsight.errors import Med3DInsightError
+from med3dinsight.jobs import Job, run_jobs
 from med3dinsight.preparing import packing
 from med3dinsight.preparing.run import run
 from med3dinsight.workspace import Workspace
@@ -62,6 +63,14 @@ def test_the_store_is_the_same_on_ray(many, tmp_path, settings, content, monkeyp
     run(settings(many), works[0])
     result = run(settings(many, engine="ray", workers=2), works[1])
     assert (result.prepared, len(result.left_out)) == (9, 2)
+    assert content(works[1]) == content(works[0])
+
+
+def test_a_job_of_a_study_has_workers_of_its_own(many, tmp_path, settings, content):
+    works = [Workspace(tmp_path / name, create=True) for name in ("here", "job")]
+    run(settings(many), works[0])
+    (outcome,) = run_jobs([Job("prepare", "prepare", run, settings(many, workers=2))], works[1])
+    assert outcome.result.prepared == 9
     assert content(works[1]) == content(works[0])
 
 

@@ -191,6 +191,11 @@ def test_damage_is_named(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
     damage = list(VoxelStore(tmp_path).verify())
     assert [item.case for item in damage] == ["case_1", "case_2"]
+    os.truncate(tmp_path / "volumes/case_1.b2nd", 100)
+    (tmp_path / "labels/case_0.b2nd").unlink()
+    all_damage = list(VoxelStore(tmp_path, check_sizes=False).verify())
+    assert [item.case for item in all_damage] == ["case_0", "case_1", "case_2"]
+    assert "case_0.b2nd is missing" in all_damage[0].reason
     assert "case_1.b2nd" in damage[0].reason
     assert "case_2.b2nd" in damage[1].reason
 

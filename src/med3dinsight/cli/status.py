@@ -45,7 +45,7 @@ def status(
 def _damaged(workspace: Any) -> list[dict[str, Any]]:
     from ..workspace.voxel_store import VoxelStore
 
-    store = VoxelStore(workspace.prepared)
+    store = VoxelStore(workspace.prepared, check_sizes=False)
     with watching_one("verify") as progress:
         return [plain(damage) for damage in store.verify(progress)]
 

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
+from .array_messages import send_with_arrays
 from .attempt import Failed, Item, Result, attempt, died
 from .process import ChildProcess, ProcessDiedError, open_inbox, portable
 
@@ -98,7 +99,7 @@ class _Pool:
         process = self._idle.get()
         try:
             process.send(item)
-            kind, content = process.receive()
+            kind, content = process.receive(with_arrays=True)
         except ProcessDiedError as error:
             self._all.remove(process)
             process.close()
@@ -133,5 +134,5 @@ def serve(handle: int) -> None:
             answer = ("result", attempt(function, item))
         except Exception as error:
             answer = ("error", portable(error, "an item"))
-        connection.send(answer)
+        send_with_arrays(connection, answer)
         del item, answer  # not kept while waiting for the next

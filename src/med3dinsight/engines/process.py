@@ -12,6 +12,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
+from .array_messages import receive_with_arrays
+
 #: What numpy, scipy and torch read when they are imported.
 _ONE_THREAD = {
     name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -67,12 +69,17 @@ class ChildProcess:
         """
         self._talk(lambda: self.connection.send(message))
 
-    def receive(self) -> Any:
+    def receive(self, *, with_arrays: bool = False) -> Any:
         """Returns the child's next message.
+
+        Args:
+            with_arrays: It was sent by :func:`~med3dinsight.engines.array_messages.send_with_arrays`.
 
         Raises:
             ProcessDiedError: The child is gone.
         """
+        if with_arrays:
+            return self._talk(lambda: receive_with_arrays(self.connection))
         return self._talk(self.connection.recv)
 
     def _talk(self, action: Callable[[], Any]) -> Any:

@@ -56,17 +56,15 @@ def prepare_source(source: Source, config: PrepareConfig) -> Prepared:
         (6, 8, 10)
     """
     volume = read_volume(source.image, source.series, source.channel)
-    modality, guessed = _modality(source, volume, config)
-    window = choose_window(volume.array, modality, config.intensity_rules)
+    known = _modality(source, volume, config)
+    window = choose_window(volume.array, known[0], config.intensity_rules)
     label = read_label(source.label, volume) if source.label is not None else None
     shape = (volume.array.shape[0], volume.array.shape[1], volume.array.shape[2])
     grid = grid_for(shape, volume.spacing_mm, config)
     voxels = to_uint8(resample(volume.array, grid, (window.low, window.high)))
     label = None if label is None else resample_labels(label, grid)
     case = replace(
-        _case(source, volume, grid, window),
-        modality=modality,
-        modality_guessed=guessed,
+        _case(source, volume, grid, window, known),
         voxel_sha256=voxel_hash(voxels),
         has_label=label is not None,
         label_sha256="" if label is None else voxel_hash(label),
@@ -74,14 +72,14 @@ def prepare_source(source: Source, config: PrepareConfig) -> Prepared:
     return Prepared(case, voxels, label)
 
 
-def _case(source: Source, volume: Volume, grid: Grid, window: Window) -> Case:
+def _case(source: Source, volume: Volume, grid: Grid, window: Window, modality: tuple[Modality, bool]) -> Case:
     """The row of a scan, but for what only its prepared voxels say."""
     affine = grid.affine(volume.affine)
     carried = {item.name: getattr(source, item.name) for item in fields(Source) if item.name != "modality"}
     return Case(
         **carried,
-        modality="ct",
-        modality_guessed=True,
+        modality=modality[0],
+        modality_guessed=modality[1],
         shape=grid.shape,
         spacing_mm=spacing_of(affine),
         affine=_as_tuple(affine),

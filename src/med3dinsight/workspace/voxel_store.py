@@ -56,12 +56,14 @@ class VoxelStore:
 
     Args:
         folder: The workspace's ``prepared`` folder.
+        check_sizes: Look at once whether every volume's file is there and has its size; :meth:`verify` names all that
+            are not.
 
     Raises:
         WorkspaceError: There is no prepared volume, or a file is missing or has another size than was written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, check_sizes: bool = True) -> None:
         self.folder = folder
         self.cases: dict[str, Case] = {case.id: case for case in read_manifest(folder)}
         if not self.cases:
@@ -72,7 +74,7 @@ class VoxelStore:
             path = folder / _FLAT[kind]
             _check_size(path, flat * np.dtype(dtype).itemsize, "at least ")
             self._maps[kind] = np.memmap(path, dtype=dtype, mode="r")
-        for case in self.cases.values():
+        for case in self.cases.values() if check_sizes else ():
             if case.offset < 0:
                 _check_size(file_of(folder, VOLUMES, case.id), case.voxel_bytes)
                 if case.has_label:

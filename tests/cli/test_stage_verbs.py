@@ -258,6 +258,7 @@ def test_a_missing_file_is_a_clear_error(call: Call, work: Path) -> None:
 
 def test_files_that_were_left_out_are_named(call: Call, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     replace(monkeypatch, "preparing.run.run", Calls(STAGES[0], []))
+    monkeypatch.setenv("COLUMNS", "120")
     answer = call("prepare", work, "--source", "scans")
     assert "prepared 2 volumes" in answer.out
     assert [line.split() for line in answer.out.splitlines() if "a.nii" in line] == [

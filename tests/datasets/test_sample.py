@@ -111,7 +111,8 @@ def test_only_what_is_missing_is_written_again(copy):
 def test_a_missing_volume_is_named(copy):
     shutil.rmtree(copy / "lung_ct_2")
     _, problems = datasets.find(copy, "sample")
-    assert [problem.reason for problem in problems] == ["the image 'lung_ct_2/image.nii.gz' of the table is missing"]
+    (problem,) = problems
+    assert problem.reason.endswith("the image 'lung_ct_2/image.nii.gz' of the table is missing")
     (copy / "samples.csv").write_text("id,image\nchest_ct,chest_ct/image.nii.gz\n")
     _, problems = datasets.find(copy, "sample")
     assert [Path(problem.file).name for problem in problems] == [volume.id for volume in sample.VOLUMES][1:]

@@ -112,6 +112,11 @@ class Case:
     label_bytes: int = 0
 
     @property
+    def in_hounsfield(self) -> bool:
+        """Whether the window is in HU: CT, unless its values were something else before they were prepared."""
+        return self.modality == "ct" and self.window_rule in ("", "hu")
+
+    @property
     def num_voxels(self) -> int:
         """Number of prepared voxels."""
         return self.shape[0] * self.shape[1] * self.shape[2]

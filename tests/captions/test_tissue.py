@@ -49,6 +49,15 @@ def numbers(text: str) -> list[float]:
     return [float(number) for number in re.findall(r"(\d+) cm2", text)]
 
 
+def test_a_ct_that_is_no_hu_is_described_by_brightness(case: MakeCase, phantom: HU) -> None:
+    voxels = np.round(np.clip((phantom + 1000) / 2000, 0, 1) * 255).astype(np.uint8)
+    row = case("trunk", voxels, window=(0.0, 255.0), window_rule="kept 0..255")
+    text = text_of(voxels, row, Plane.AXIAL, UPPER)
+    assert "CT" in text and not re.search(r"air|lung|bone|vertebra|fat|HU", text, re.IGNORECASE), text
+    in_hu = case("trunk", voxels, window_rule="hu")
+    assert text_of(voxels, in_hu, Plane.AXIAL, UPPER) == text_of(voxels, case("trunk", voxels), Plane.AXIAL, UPPER)
+
+
 def test_lungs_spine_and_plane_are_named_with_their_sizes(describe: Callable[..., str], phantom: HU) -> None:
     text = describe(phantom, Plane.AXIAL, UPPER)
     assert text.startswith("Two air-filled lungs, more of the right,")

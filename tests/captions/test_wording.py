@@ -15,9 +15,8 @@ from med3dinsight.types import Plane
 def picture(plane: Plane, **changes: object) -> SliceView:
     """A picture of 100 pixels that is all body, and all of the body."""
     pixels = np.zeros((100, 100), dtype=np.uint8)
-    view = SliceView(
-        pixels, pixels == 0, "ct", plane, (-1000, 1000), (3, 3), 0.5, 0.5, (0, 100), (0, 100), (0, 100), (0, 100)
-    )
+    edges = ((0, 100), (0, 100), (0, 100), (0, 100))
+    view = SliceView(pixels, pixels == 0, "ct", plane, (-1000, 1000), (3, 3), 0.5, 0.5, *edges, in_hounsfield=True)
     return replace(view, **changes)  # type: ignore[arg-type]
 
 

@@ -52,4 +52,4 @@ def _made_from(config: CaptionConfig, workspace: Workspace, case: Case) -> str:
         shuffled = workspace.require(workspace.captions / config.shuffle_of, f"caption --captioner {config.shuffle_of}")
         return fingerprint(version, config.seed, shuffled.fingerprint)
     grid = [case.shape, case.spacing_mm, case.affine, case.source_shape, case.source_affine]
-    return fingerprint(version, case.modality, case.voxel_sha256, case.window, grid)
+    return fingerprint(version, case.modality, case.in_hounsfield, case.voxel_sha256, case.window, grid)

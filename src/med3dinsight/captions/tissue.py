@@ -1,7 +1,7 @@
 """The embedded default captioner: a rule-based describer of tissues, label-free.
 
-It is no language model. It measures Hounsfield units (CT) or brightness (MR) inside the body's
-outline and fills what it measured into sentences; the same slice always gets the same text.
+It is no language model. It measures Hounsfield units (CT) or brightness (MR, and CT whose values were
+normalised before they came here) inside the body's outline and fills what it measured into sentences; the same slice always gets the same text.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class TissueDescriber:
         view = view.without_padding()
         if not view.shows_body:
             return EMPTY_TEXT
-        findings = describe_ct(view) if view.modality == "ct" else describe_mr(view)
+        findings = describe_ct(view) if view.in_hounsfield else describe_mr(view)
         findings.append(outer_surface(view))
         end = f"{view.plane.name.capitalize()} {MODALITY_WORDS[view.modality]} {slice_place(view)}."
         room = self.max_words - len(end.split())

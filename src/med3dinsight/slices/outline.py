@@ -54,8 +54,8 @@ class Outline:
 def find_outline(volume: NDArray[np.uint8], case: Case) -> Outline:
     """Finds the body in a prepared volume.
 
-    CT: everything denser than -400 HU, opened to lose the table, without small parts, holes filled.
-    MR: the same with a threshold that lies between background and tissue.
+    CT in HU: everything denser than -400 HU, opened to lose the table, without small parts, holes filled.
+    MR, and CT that is not in HU: the same with a threshold that lies between background and tissue.
 
     Args:
         volume: ``(x, y, z)`` uint8.
@@ -77,7 +77,7 @@ def find_outline(volume: NDArray[np.uint8], case: Case) -> Outline:
 
 
 def _threshold(coarse: NDArray[np.uint8], case: Case) -> float:
-    if case.modality == "ct":
+    if case.in_hounsfield:
         low, high = case.window
         return float(max((GAS_HU - low) / (high - low) * 255.0, 0.015 * 255.0))
     lit = coarse[coarse > 8]  # background noise of magnitude images stays below

@@ -38,6 +38,7 @@ class SliceView:
         body_columns: The same for columns.
         scan_rows: First row inside the scan and the first one after it; the others are padding.
         scan_columns: The same for columns.
+        in_hounsfield: Whether ``window`` is in HU; never for MR.
     """
 
     pixels: NDArray[np.uint8]
@@ -52,6 +53,7 @@ class SliceView:
     body_columns: tuple[float, float]
     scan_rows: tuple[int, int]
     scan_columns: tuple[int, int]
+    in_hounsfield: bool
 
     def without_padding(self) -> SliceView:
         """Returns the part of the picture that lies inside the scan."""
@@ -121,6 +123,7 @@ def render(volume: NDArray[np.uint8], case: Case, outline: Outline, ref: SliceRe
         body_columns=_mirrored(outline.low[across], outline.high[across], origin[across] + ref.crop.size),
         scan_rows=_pixel_range(_mirrored(*edges[down], origin[down] + ref.crop.size), ref.crop.size),
         scan_columns=_pixel_range(_mirrored(*edges[across], origin[across] + ref.crop.size), ref.crop.size),
+        in_hounsfield=case.in_hounsfield,
     )
 
 

@@ -1,7 +1,8 @@
 """The embedded default captioner: a rule-based describer of tissues, label-free.
 
 It is no language model. It measures Hounsfield units (CT) or brightness (MR, and CT whose values were
-normalised before they came here) inside the body's outline and fills what it measured into sentences; the same slice always gets the same text.
+normalised before they came here) inside the body's outline and fills what it measured into sentences;
+the same slice always gets the same text.
 """
 
 from __future__ import annotations

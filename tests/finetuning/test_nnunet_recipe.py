@@ -11,7 +11,7 @@ import pytest
 import torch
 from learned_workspace import KilledError, copy_of, finetune_config, killed_after, make_scan
 
-from med3dinsight.finetuning import segmentation
+from med3dinsight.finetuning import nnunet_crops, segmentation
 from med3dinsight.finetuning.config import FinetuneConfig
 from med3dinsight.finetuning.crops import LabelledVolume, labelled_volume
 from med3dinsight.finetuning.inference import predict_scores
@@ -20,6 +20,7 @@ from med3dinsight.finetuning.nnunet_crops import draw_nnunet_crops
 from med3dinsight.finetuning.recipes import RECIPES
 from med3dinsight.finetuning.run import run
 from med3dinsight.metrics.overlap import dice_scores
+from med3dinsight.training.spatial_augmentation import Placement
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.voxel_store import VoxelStore
 
@@ -87,6 +88,16 @@ def test_voxels_and_labels_of_a_crop_go_together(volume: LabelledVolume) -> None
             means = [float(image[label == value].mean()) for value in (0, 1, 2) if (label == value).sum() > 20]
             together += means == sorted(means)
     assert together >= 38
+
+
+def test_crops_are_turned_in_millimetres(monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = Placement((0.0, 30.0, 0.0), 1.0, (False, False, False))
+    monkeypatch.setattr(nnunet_crops, "draw_placement", lambda _: turned)
+    x, y, z = np.ogrid[-7.5:8, -7.5:8, -7.5:8]
+    ball = ((x**2 + y**2 + (3 * z) ** 2) < 49).astype(np.uint8)
+    volume = labelled_volume(ball * 60 + 20, ball, 2, (1.0, 1.0, 3.0))
+    _, labels = draw_nnunet_crops([volume], nnunet_config(patch_size=16), 0)
+    assert dice_scores(labels[0].numpy().astype(np.uint8), ball, [1])[1] > 0.9
 
 
 def test_the_same_step_draws_the_same_crops(volume: LabelledVolume) -> None:

@@ -117,6 +117,24 @@ def test_a_dicom_series_is_predicted(model: Path, tmp_path: Path, dicom_series: 
     assert dice(canonical, np.asarray(truth.dataobj), 1) > 0.6
 
 
+@pytest.mark.parametrize(("channels", "written"), [(1, ["time"]), ("split", ["time-c0", "time-c1"])])
+def test_channels_of_4d_files_are_taken_as_for_training(
+    model: Path, anna: Path, tmp_path: Path, channels: int | str, written: list[str]
+) -> None:
+    stored = nib.load(anna)
+    other, _ = make_scan(7, stored.shape)
+    write_nifti(tmp_path / "time.nii.gz", np.stack([other, np.asarray(stored.dataobj)], axis=3), stored.affine)
+    shutil.copytree(model, tmp_path / "model")
+    facts = json.loads((model / "model.json").read_text())
+    facts["prepare"]["channels"] = channels
+    (tmp_path / "model/model.json").write_text(json.dumps(facts))
+    predict(tmp_path / "model", tmp_path / "time.nii.gz", tmp_path / "out")
+    predict(model, anna, tmp_path / "plain")
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz")) == [f"{name}.nii.gz" for name in written]
+    expected = array_of(tmp_path / "plain/image.nii.gz")
+    assert np.array_equal(array_of(tmp_path / f"out/{written[-1]}.nii.gz"), expected)
+
+
 def test_nothing_that_can_be_used_is_an_error_with_the_first_reason(model: Path, tmp_path: Path) -> None:
     (tmp_path / "scans").mkdir()
     (tmp_path / "scans/broken.nii.gz").write_bytes(b"no scan")

@@ -70,6 +70,17 @@ def test_a_turn_is_that_of_scipy_about_the_middle(volume: np.ndarray) -> None:
     assert min(float(np.abs(turn - known).max()) for turn in turns) < 1e-2
 
 
+def test_a_body_that_is_turned_keeps_its_shape_whatever_the_voxels_are() -> None:
+    spacing = (1.0, 1.5, 3.0)
+    axes = [(np.arange(n) - (n - 1) / 2) * step for n, step in zip((48, 32, 16), spacing, strict=True)]
+    x, y, z = np.meshgrid(*axes, indexing="ij")
+    ball = np.exp(-(x**2 + y**2 + z**2) / 200).astype(np.float32)
+    turned = replace(STRAIGHT, degrees=(30.0, 30.0, 0.0))
+    crop = placed_crop(ball, (16, 8, 0), 16, turned, linear=True, spacing_mm=spacing)
+    assert np.abs(crop - cut(ball, (16, 8, 0), (16, 16, 16))).max() < 0.04
+    assert np.abs(placed_crop(ball, (16, 8, 0), 16, turned, linear=True) - crop).max() > 0.1, "in voxels it is sheared"
+
+
 def test_a_scale_above_one_makes_the_anatomy_smaller(volume: np.ndarray) -> None:
     ramp = np.broadcast_to(np.arange(40, dtype=np.float32)[:, None, None], (40, 36, 32)).copy()
     crop = placed_crop(ramp, (12, 10, 8), 15, replace(STRAIGHT, scale=1.4), linear=True)

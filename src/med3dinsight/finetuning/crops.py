@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..training.augmentation import contrast_curve
 from ..training.seeding import step_generator
-from ..types import Shape3
+from ..types import Shape3, Vector3
 from ..workspace.voxel_store import cut
 from .config import FinetuneConfig
 
@@ -25,17 +25,21 @@ class LabelledVolume:
         voxels: ``(x, y, z)`` uint8.
         label: ``(x, y, z)`` uint8 class indices.
         places: For every foreground class that is there, the flat indices of its voxels.
+        spacing_mm: Voxel size along x, y, z.
     """
 
     voxels: NDArray[np.uint8]
     label: NDArray[np.uint8]
     places: tuple[NDArray[np.int64], ...]
+    spacing_mm: Vector3 = (1.0, 1.0, 1.0)
 
 
-def labelled_volume(voxels: NDArray[np.uint8], label: NDArray[np.uint8], num_classes: int) -> LabelledVolume:
+def labelled_volume(
+    voxels: NDArray[np.uint8], label: NDArray[np.uint8], num_classes: int, spacing_mm: Vector3 = (1.0, 1.0, 1.0)
+) -> LabelledVolume:
     """Indexes where each foreground class lies."""
     places = [np.flatnonzero(label == index) for index in range(1, num_classes)]
-    return LabelledVolume(voxels, label, tuple(place for place in places if len(place)))
+    return LabelledVolume(voxels, label, tuple(place for place in places if len(place)), spacing_mm)
 
 
 def draw_crops(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -30,9 +32,12 @@ def draw_nnunet_crops(
         volume = volumes[rng.integers(len(volumes))]
         origin = _draw_origin(rng, volume, config.patch_size, around_foreground=number >= anywhere)
         placement = draw_placement(rng)
-        image = placed_crop(volume.voxels, origin, config.patch_size, placement, linear=True).astype(np.float32) / 255
+        placed = partial(
+            placed_crop, origin=origin, size=config.patch_size, placement=placement, spacing_mm=volume.spacing_mm
+        )
+        image = placed(volume.voxels, linear=True).astype(np.float32) / 255
         images.append(change_intensities(image, draw_intensity_plan(rng), rng))
-        labels.append(placed_crop(volume.label, origin, config.patch_size, placement, linear=False).astype(np.int64))
+        labels.append(placed(volume.label, linear=False).astype(np.int64))
     return torch.from_numpy(np.stack(images))[:, None], torch.from_numpy(np.stack(labels))
 
 

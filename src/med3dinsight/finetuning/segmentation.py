@@ -82,7 +82,8 @@ class SegmentationTask:
         return predict_scores(network, self.store.volume(case.id), config.patch_size, config.overlap, self.device)
 
     def _labelled(self, case: Case) -> LabelledVolume:
-        return labelled_volume(np.array(self.store.volume(case.id)), self._class_indices(case), self.num_classes)
+        voxels = np.array(self.store.volume(case.id))
+        return labelled_volume(voxels, self._class_indices(case), self.num_classes, case.spacing_mm)
 
     def _class_indices(self, case: Case) -> NDArray[np.uint8]:
         label = self.store.label(case.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ..errors import InputError
 from ..finetuning.model_folder import read_model
 from ..preparing.config import PrepareConfig
 from ..preparing.item import prepare_source
+from ..preparing.plan import make_plan
 from ..records import LeftOut, Source
 from ..training.precision import choose_device
 from ..types import Progress, silent
@@ -28,7 +30,7 @@ class PredictResult:
 def predict(
     model: Path, source: Path, output: Path, device: str = "auto", progress: Progress = silent
 ) -> PredictResult:
-    """Predicts every scan; scans are prepared as the model's training scans were.
+    """Predicts every scan; scans, and the channels of 4D files, are prepared as the model's training scans were.
 
     A model that segments writes ``OUTPUT/SCAN.nii.gz`` for each scan, class indices on the scan's own grid, and
     ``OUTPUT/classes.json`` with the names of the indices. One that classifies writes OUTPUT, a CSV file with the
@@ -49,9 +51,10 @@ def predict(
     network, facts = read_model(model)
     network = network.to(chosen)
     written = OUTPUTS[facts["task"]](network, facts, output, chosen)
-    scans, problems = _scans(source)
-    _refuse_overwriting(scans, written)
     settings = PrepareConfig(**{**facts["prepare"], "source": str(source)})
+    found, problems = _scans(source)
+    scans = make_plan(settings, found, None).sources
+    _refuse_overwriting(scans, written)
     done = 0
     for number, scan in enumerate(scans, start=1):
         try:
@@ -70,7 +73,7 @@ def predict(
     return PredictResult(done, tuple(problems))
 
 
-def _refuse_overwriting(scans: list[Source], written: Output) -> None:
+def _refuse_overwriting(scans: Sequence[Source], written: Output) -> None:
     for scan in scans:
         if written.target(scan).resolve() == Path(scan.image).resolve():
             raise InputError(f"the prediction would overwrite the scan {scan.image}", "give another name for OUTPUT")

@@ -30,7 +30,7 @@ class Placement:
     """How a crop lies in its volume.
 
     Attributes:
-        degrees: Rotations about x, y, z, one after another; None for no rotation.
+        degrees: Rotations about x, y, z in millimetres, one after another; None for no rotation.
         scale: Volume voxels a crop voxel, along all axes; above 1 the anatomy becomes smaller.
         mirrored: Along which axes the crop is mirrored.
     """
@@ -39,15 +39,19 @@ class Placement:
     scale: float
     mirrored: tuple[bool, bool, bool]
 
-    @property
-    def matrix(self) -> Float[np.ndarray, "3 3"] | None:
-        """Steps in the crop -> steps in the volume, before mirroring; None where they are the same."""
+    def matrix(self, spacing_mm: Vector3) -> Float[np.ndarray, "3 3"] | None:
+        """Steps in the crop -> steps in the volume, in voxels, before mirroring; None where they are the same.
+
+        Args:
+            spacing_mm: Voxel size along x, y, z; a body that is turned keeps its shape whatever they are.
+        """
         if self.degrees is None and self.scale == 1:
             return None
         turned = (
             np.eye(3) if self.degrees is None else Rotation.from_euler("xyz", self.degrees, degrees=True).as_matrix()
         )
-        return self.scale * turned
+        edges = np.array(spacing_mm) / min(spacing_mm)
+        return np.asarray(self.scale * turned * edges / edges[:, None])
 
 
 def draw_placement(rng: np.random.Generator) -> Placement:
@@ -63,7 +67,13 @@ def draw_placement(rng: np.random.Generator) -> Placement:
 
 
 def placed_crop(
-    array: NDArray[Scalar], origin: Shape3, size: int, placement: Placement, *, linear: bool
+    array: NDArray[Scalar],
+    origin: Shape3,
+    size: int,
+    placement: Placement,
+    *,
+    linear: bool,
+    spacing_mm: Vector3 = (1.0, 1.0, 1.0),
 ) -> NDArray[Scalar]:
     """Cuts a crop that is turned and scaled about its middle; voxels outside the volume are 0.
 
@@ -76,11 +86,12 @@ def placed_crop(
         size: Edge of the crop in voxels.
         placement: How it lies.
         linear: Trilinear interpolation; otherwise the nearest voxel, for label maps.
+        spacing_mm: Voxel size of the array.
 
     Returns:
         ``(size, size, size)`` of the array's type.
     """
-    matrix = placement.matrix
+    matrix = placement.matrix(spacing_mm)
     if matrix is None:
         crop = cut(array, origin, (size,) * 3)
     else:

@@ -15,7 +15,7 @@ from .tiny_scans import label, reasons, rows, scan, write
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """One person with two sessions and derived labels, one without sessions, one with CT."""
-    write(tmp_path / "dataset_description.json", {"Name": "Study", "BIDSVersion": "1.9.0"})
+    write(tmp_path / "dataset_description.json", {"Name": "Study", "License": "CC0", "BIDSVersion": "1.9.0"})
     write(
         tmp_path / "participants.tsv",
         "participant_id\tage\tGroup\nsub-01\t70\tpatient\nsub-02\tn/a\tcontrol\nsub-03\t50\tn/a\n",
@@ -53,6 +53,16 @@ def test_modality_class_and_names_of_labels_come_with_the_scans(study: Path) -> 
     assert [source.class_label for source in sources.values()] == ["patient", "patient", "control", "control", ""]
     assert sources["sub-01_ses-1_T1w"].label_names == ((1, "grey"), (2, "white"))
     assert sources["sub-02_T1w"].label_names == ()
+    assert {(source.origin, source.licence) for source in sources.values()} == {("Study", "CC0")}
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"Name": 3, "License": null}'])
+def test_a_description_that_says_nothing_leaves_the_licence_open(study: Path, content: str) -> None:
+    (study / "dataset_description.json").write_text(content)
+    sources, problems = datasets.find(study)
+    assert len(sources) == 5
+    assert problems == []
+    assert {(source.origin, source.licence) for source in sources} == {("", "")}
 
 
 def test_a_whole_data_set_is_in_order(study: Path) -> None:

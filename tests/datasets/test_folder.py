@@ -130,6 +130,9 @@ def test_a_folder_or_layout_that_is_none_is_refused(tmp_path):
         datasets.find("x" * 5000)
     with pytest.raises(InputError, match="is no folder"):
         datasets.find(tmp_path / "file")
+    for empty in ("", " "):
+        with pytest.raises(InputError, match="is an empty name"):
+            datasets.find(empty)
     with pytest.raises(ConfigError) as caught:
         datasets.find(tmp_path, "foldr")
     assert caught.value.hint == "did you mean folder?"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from types import SimpleNamespace
 
 import item_functions
 import pytest
 
 from med3dinsight.engines import ENGINES, Failed
+from med3dinsight.engines.ray_engine import _Tasks
 from med3dinsight.errors import ConfigError, DiskFullError
 
 
@@ -24,6 +26,32 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(ConfigError, match=r"no Ray cluster at 127\.0\.0\.1:1"):
         list(ENGINES["ray"](item_functions.double, [1], 2))
+
+
+@pytest.mark.parametrize("error", ["NodeDiedError", "ObjectLostError", "WorkerCrashedError"])
+def test_a_task_whose_node_or_result_is_lost_is_tried_once_more(error: str) -> None:
+    kinds = {
+        name: type(name, (Exception,), {})
+        for name in ("NodeDiedError", "ObjectLostError", "WorkerCrashedError", "OutOfMemoryError", "RayTaskError")
+    }
+    lost = {"a": 1, "b": 2}
+
+    def get(item: str) -> str:
+        if lost.get(item, 0) > 0:
+            lost[item] -= 1
+            raise kinds[error]
+        return item
+
+    cluster = SimpleNamespace(
+        exceptions=SimpleNamespace(**kinds),
+        put=lambda function: function,
+        remote=lambda **_: lambda _: SimpleNamespace(remote=lambda _, item: item),
+        wait=lambda references, **_: (references, []),
+        get=get,
+    )
+    results = list(_Tasks(cluster, item_functions.double, 1).run("abc"))  # type: ignore[arg-type]
+    assert [results[0], results[2]] == ["a", "c"]
+    assert isinstance(results[1], Failed)
 
 
 @pytest.mark.slow

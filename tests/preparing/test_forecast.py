@@ -79,6 +79,15 @@ def test_a_forecast_tells_what_was_found(source, settings):
     assert told["seconds"] > 0
 
 
+def test_a_forecast_names_files_of_several_channels(source, settings):
+    write_nifti(source / "time.nii.gz", np.random.default_rng(0).integers(0, 900, (9, 9, 9, 2), np.int16), np.eye(4))
+    told = forecast(settings(source))
+    assert [Path(item["file"]).name for item in told["left_out"]] == ["time.nii.gz"]
+    assert told["scans"] == 8
+    split = forecast(settings(source, channels="split"))
+    assert (split["left_out"], split["scans"]) == ([], 10)
+
+
 def test_more_workers_take_more_memory(source, settings):
     one, three = (forecast(settings(source, workers=workers)) for workers in (1, 3))
     assert three["peak_memory_bytes"] > one["peak_memory_bytes"] + 200 * 2**20

@@ -127,6 +127,12 @@ def test_one_channel_is_taken_and_others_are_refused(channels, workspace, settin
     assert "(channel 3)" in left_out[0].file
 
 
+def test_files_that_are_refused_do_not_move_the_median(channels, workspace, settings):
+    folder, _ = channels
+    assert run(settings(folder, spacing_mm="median"), workspace).plan["spacing_mm"] == [1, 1, 1]
+    assert run(settings(folder, spacing_mm="median", channels=0), workspace).plan["spacing_mm"] == [1, 1, 1.5]
+
+
 def test_two_cases_of_one_name_are_refused(channels, workspace, settings):
     folder, _ = channels
     write(folder, "time-c1", (1.0, 1.0, 1.0))

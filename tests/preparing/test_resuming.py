@@ -158,3 +158,20 @@ def test_a_kill_loses_at_most_the_scan_in_work(tmp_path, workspace, prepared_aga
     fresh = Workspace(tmp_path / "fresh", create=True)
     run(settings(source), fresh)
     assert content(workspace) == content(fresh)
+
+
+def test_ctrl_c_while_a_row_is_written_leaves_no_row_without_its_files(source, workspace, settings, monkeypatch):
+    written = []
+
+    def interrupted(descriptor):
+        written.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        if written.count("manifest.jsonl") == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(settings(source), workspace)
+    monkeypatch.undo()
+    assert list(VoxelStore(workspace.prepared).verify()) == []
+    assert run(settings(source), workspace).prepared == 3
+    assert list(VoxelStore(workspace.prepared).verify()) == []

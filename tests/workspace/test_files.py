@@ -87,6 +87,19 @@ def test_a_file_where_a_folder_is_needed_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "taken").read_text() == "mine"
 
 
+def test_a_folder_that_cannot_be_made_is_a_users_error(tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere" / "folder")
+    with pytest.raises(WorkspaceError, match="cannot write"):
+        write_bytes(tmp_path / "gone" / "x.json", b"new")
+    with pytest.raises(WorkspaceError, match="too long"):
+        write_bytes(tmp_path / ("x" * 300), b"new")
+
+
+def test_a_file_that_is_missing_elsewhere_is_not_blamed_on_the_one_that_is_written(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "x.json"):
+        (tmp_path / "scans" / "a.nii").read_bytes()
+
+
 def test_other_system_errors_are_not_hidden(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="odd"), disk_errors(tmp_path):
         raise OSError(errno.EIO, "odd")

@@ -101,3 +101,11 @@ def test_a_workspace_that_nothing_came_into_can_be_discarded(tmp_path: Path) -> 
     used.prepared.mkdir()
     used.discard_if_empty()
     assert (tmp_path / "used" / "workspace.json").exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "circle/work"])
+def test_a_name_that_no_folder_can_have_is_a_users_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for create in (True, False):
+        with pytest.raises(WorkspaceError, match=r"cannot write|is no workspace"):
+            Workspace(tmp_path / name, create=create)

@@ -9,13 +9,14 @@ belong to no image. Of several images, the one whose suffix stands first in :dat
 maps an image gets a ``dseg`` before a ``mask``, and one that lies beside it before a derivative.
 
 The class of a scan is the first column of ``participants.tsv`` that is called ``group``, ``diagnosis``, ``dx``,
-``label`` or ``class``.
+``label`` or ``class``. Origin and licence are ``Name`` and ``License`` of ``dataset_description.json``.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list
     if not subjects:
         raise InputError(f"{directory} has no folders sub-*", "give the top folder of a BIDS data set")
     participants, problems = _participants(directory)
+    description = _description(directory)
     derivatives = sorted(directory.glob("derivatives/*/"))
     sources: list[Source] = []
     taken: set[str] = set()
@@ -116,6 +118,8 @@ def find(directory: Path, subject_pattern: str = "") -> tuple[list[Source], list
                     label_names=names,
                     modality=_modality(image),
                     class_label=next((row[key] for key in CLASS_COLUMNS if key in row), ""),
+                    origin=description.get("Name", ""),
+                    licence=description.get("License", ""),
                 )
             )
     return sources, problems
@@ -187,6 +191,15 @@ def _label_names(label: Path, directory: Path, problems: list[LeftOut]) -> tuple
             pairs = ((row.get("index", ""), row.get("name", "")) for row in rows)
             return tuple(sorted((int(index), name) for index, name in pairs if index.isdecimal() and int(index)))
     return tuple(sorted(nifti.embedded_names(label).items()))
+
+
+def _description(directory: Path) -> dict[str, str]:
+    """Returns the texts in ``dataset_description.json``; none where it cannot be read, for the scans need it not."""
+    try:
+        told = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {key: value for key, value in told.items() if isinstance(value, str)} if isinstance(told, dict) else {}
 
 
 def _participants(directory: Path) -> tuple[dict[str, dict[str, str]], list[LeftOut]]:

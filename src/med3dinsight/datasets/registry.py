@@ -126,6 +126,8 @@ def _fits(layout: Layout, root: Path) -> bool:
 
 
 def _check_source(root: Path, given: Path | str, layout: str) -> None:
+    if not str(given).strip():  # a variable of the shell that is not set: the current folder is not meant
+        raise InputError("the source folder is an empty name", "give the folder with the scans; . is the current one")
     try:
         there = root.exists()
     except OSError as error:  # a name that is too long, a circle of links

@@ -124,7 +124,8 @@ class _Tasks:
 
     def _next(self, waiting: deque[tuple[Any, Any]]) -> Any:
         item, reference = waiting.popleft()
-        errors = (self._ray.exceptions.WorkerCrashedError, self._ray.exceptions.OutOfMemoryError)
+        gone = self._ray.exceptions
+        errors = (gone.WorkerCrashedError, gone.OutOfMemoryError, gone.NodeDiedError, gone.ObjectLostError)
         try:
             return self._get(reference)
         except errors:

@@ -20,6 +20,7 @@ from ..engines.local import WINDOW
 from ..errors import InputError
 from ..records import LeftOut, Source
 from ..volumes.header import ScanHeader
+from ..volumes.layout import check_channel
 from ..volumes.reading import read_header
 from ..volumes.resampling import Grid
 from .config import PrepareConfig
@@ -92,13 +93,14 @@ def forecast(config: PrepareConfig, folder: Path | None = None) -> dict[str, Any
     for source in plan.sources:
         try:
             header = read_header(source.image, source.series)
+            check_channel(source.channel, header.num_channels, Path(source.image).name)
             scans.append(_Scan(source, header, grid_for(header.shape, header.spacing_mm, plan.config)))
         except InputError as error:
             problems.append(LeftOut(source.image, error.message, error.hint))
     base = _resident_bytes()
     measured, bad = _measure(scans, plan.config)
-    problems += bad
-    scans = [scan for scan in scans if scan.source.image not in {item.file for item in bad}]
+    problems += bad.values()
+    scans = [scan for scan in scans if scan.source.id not in bad]
     if not measured:
         raise nothing_prepared(config.source, problems, 0)
     workers = workers_for(plan.config, len(scans)) or 1
@@ -117,18 +119,20 @@ def forecast(config: PrepareConfig, folder: Path | None = None) -> dict[str, Any
     }
 
 
-def _measure(scans: Sequence[_Scan], config: PrepareConfig) -> tuple[list[_Measured], list[LeftOut]]:
-    """Prepares a small, a middling and a large scan; labelled ones where there are any."""
+def _measure(scans: Sequence[_Scan], config: PrepareConfig) -> tuple[list[_Measured], dict[str, LeftOut]]:
+    """Prepares a small, a middling and a large scan, labelled ones where there are any; bad ones by their ids."""
     ranked = sorted(scans, key=lambda scan: (scan.read + scan.written, scan.source.id))
     if labelled := [scan for scan in ranked if scan.source.label is not None]:
         ranked = labelled if len(labelled) >= min(SAMPLED, len(ranked)) else [*labelled, *ranked]
     places = dict.fromkeys(round(step * (len(ranked) - 1) / (SAMPLED - 1)) for step in range(SAMPLED)) if ranked else {}
-    measured, bad = [], []
+    measured: list[_Measured] = []
+    bad: dict[str, LeftOut] = {}
     for place in places:
         try:
             measured.append(_prepare(ranked[place], config))
         except InputError as error:
-            bad.append(LeftOut(ranked[place].source.image, error.message, error.hint))
+            source = ranked[place].source
+            bad[source.id] = LeftOut(source.image, error.message, error.hint)
     return measured, bad
 
 

@@ -83,7 +83,8 @@ def sentence(plan: Mapping[str, Any]) -> str:
 def make_plan(config: PrepareConfig, sources: Sequence[Source], folder: Path | None) -> Plan:
     """Plans the grid and the cases; headers are read only where the settings ask for what they say.
 
-    Scans whose header cannot be read take no part; they are left out when they are prepared.
+    Scans whose header cannot be read, and 4D files that are refused, take no part; they are left out when they are
+    prepared.
 
     Args:
         config: The settings.
@@ -104,7 +105,8 @@ def make_plan(config: PrepareConfig, sources: Sequence[Source], folder: Path | N
         entry = known.get(state) or _header(source)
         if entry is not None:
             headers[state] = entry
-            spacings.append(entry[0])
+            if source.channel is not None or entry[1] == 1 or config.channels != "refuse":
+                spacings.append(entry[0])
         cases += _cases(source, config, 1 if entry is None else entry[1])
     found: dict[str, Vector3] = {}
     if median and spacings:

@@ -46,6 +46,11 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise WorkspaceError(
                 f"cannot write {path}: {error.filename} is in the way", "remove it, or choose another place"
             ) from None
+        missing = error.errno == errno.ENOENT and Path(str(error.filename)).parent in path.parents
+        if missing or error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise WorkspaceError(
+                f"cannot write {path}: {error.strerror}", "choose another place, or a shorter name"
+            ) from None
         raise
 
 

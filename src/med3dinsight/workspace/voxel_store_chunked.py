@@ -10,6 +10,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from ..errors import UserError
 from ..records import Case
 from .files import disk_errors, write_bytes
 from .voxel_chunks import SUFFIX
@@ -66,7 +67,7 @@ class ChunkedWriter:
                 write_bytes(path, content)
             with disk_errors(self.folder):
                 append_row(self.folder, row)
-        except BaseException:
+        except (OSError, UserError):  # not Ctrl-C: it may come when the row is already on the disk
             for path in files:
                 path.unlink(missing_ok=True)
             raise

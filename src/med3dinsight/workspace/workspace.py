@@ -29,7 +29,7 @@ class Workspace:
         create: Make it where it does not exist yet.
 
     Raises:
-        WorkspaceError: It does not exist, is no workspace, or was written by a newer version.
+        WorkspaceError: It does not exist, cannot be made, is no workspace, or was written by a newer version.
 
     Example:
         >>> import tempfile
@@ -41,7 +41,9 @@ class Workspace:
     def __init__(self, root: Path | str, *, create: bool = False) -> None:
         self.root = Path(root).absolute()
         marker = self.root / MARKER
-        if not marker.exists():
+        with disk_errors(self.root):  # a name that is too long, a circle of links
+            there = marker.exists()
+        if not there:
             self._make(marker, create)
         version = read_json(marker).get("format_version")
         if version != FORMAT_VERSION:

@@ -92,8 +92,11 @@ def test_weights_from_another_workspace_that_was_prepared_by_another_window(toy:
     elsewhere.prepare(ct_window=(-500.0, 500.0))
     hashes = {row.voxel_sha256 for row in read_manifest(toy.workspace.prepared)}
     assert not hashes & {row.voxel_sha256 for row in read_manifest(elsewhere.workspace.prepared)}
-    with pytest.raises(LeakageError, match=r"test case zoe-image \(subject zoe\) was seen .* under another subject"):
+    with pytest.raises(
+        LeakageError, match=r"test case zoe-image \(subject zoe\) was seen .* under another subject"
+    ) as caught:
         run(finetune_config(init=str(weights), train=("yves",), test=("zoe",)), elsewhere.workspace)
+    assert caught.value.hint == "pre-train again without the subject of that scan, or test on others"
     result = run(finetune_config(init=str(weights), train=("zoe",), test=("yves",)), elsewhere.workspace)
     facts = json.loads((Path(result.model) / "model.json").read_text())
     zoe = next(row for row in read_manifest(elsewhere.workspace.prepared) if row.subject == "zoe")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import med3dinsight
-from med3dinsight.errors import DiskFullError, InputError
+from med3dinsight.errors import DiskFullError, InputError, WorkspaceLockedError
 from med3dinsight.preparing.run import run
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.provenance import NotDone, look_only
@@ -175,3 +175,21 @@ def test_ctrl_c_while_a_row_is_written_leaves_no_row_without_its_files(source, w
     assert list(VoxelStore(workspace.prepared).verify()) == []
     assert run(settings(source), workspace).prepared == 3
     assert list(VoxelStore(workspace.prepared).verify()) == []
+
+
+@pytest.mark.parametrize("protocol", ["native", "cube128"])
+def test_volumes_do_not_change_under_a_reader(source, workspace, settings, scan, content, monkeypatch, protocol):
+    run(settings(source, protocol=protocol, cube_size=16), workspace)
+    store = VoxelStore(workspace.prepared)
+    before = content(workspace)
+    monkeypatch.setattr(time, "monotonic", iter(range(0, 1000, 10)).__next__)
+    with pytest.raises(WorkspaceLockedError, match="is being read"):
+        run(settings(source, protocol=protocol, cube_size=16, ct_window=(-200, 300)), workspace)
+    monkeypatch.undo()
+    assert content(workspace) == before
+    assert run(settings(source, protocol=protocol, cube_size=16), workspace).done_before
+    scan(source, "dora", seed=9)
+    assert run(settings(source, protocol=protocol, cube_size=16), workspace).prepared == 4, "adding disturbs nobody"
+    assert list(store.verify()) == []
+    del store
+    assert run(settings(source, protocol=protocol, cube_size=16, ct_window=(-200, 300)), workspace).prepared == 4

@@ -186,8 +186,10 @@ def refuse_seen(seen: Seen, test: Iterable[Case], name: str, cases: Iterable[Cas
     everybody = list(cases)
     for case in test:
         if seen.has_seen(case):
+            by_name = case.subject in seen.subjects
+            away = f"with pretrain.held_out = [{case.subject!r}]" if by_name else "without the subject of that scan"
             raise LeakageError(
                 f"test case {case.id} (subject {case.subject}) was seen in pre-training run {name}: "
                 f"{seen.sighting(case, everybody)}",
-                f"pre-train again with pretrain.held_out = [{case.subject!r}], or test on others",
+                f"pre-train again {away}, or test on others",
             )

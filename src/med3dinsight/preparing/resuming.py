@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from ..records import Source
 from ..workspace.files import read_json, write_bytes, write_json
 from ..workspace.provenance import RECORD, fingerprint
+from ..workspace.voxel_guard import make_lock, nobody_reading
 from ..workspace.voxel_manifest import MANIFEST, read_manifest
 from ..workspace.voxel_store_chunked import ChunkedWriter
 from ..workspace.voxel_store_flat import VoxelWriter
@@ -78,6 +80,7 @@ class ResumedStore:
 
         Raises:
             DiskFullError: The disk is full; the rows before stay.
+            WorkspaceLockedError: Somebody reads the store, and rows of it are no longer right.
         """
         self._open().append(packed.case, packed.voxels, packed.label)
 
@@ -89,11 +92,13 @@ class ResumedStore:
 
     def _open(self) -> VoxelWriter | ChunkedWriter:
         if self._writer is None:
-            (self.folder / RECORD).unlink(missing_ok=True)
-            if self._right < len(self._rows):
-                lines = (self.folder / MANIFEST).read_bytes().splitlines(keepends=True)
-                write_bytes(self.folder / MANIFEST, b"".join(lines[: self._right]))
-            # Before any row: a row without the state that it was made from is never kept.
-            write_json(self.folder / SETTINGS, self._content)
-            self._writer = open_writer(self.folder, self.config)
+            make_lock(self.folder)
+            with nobody_reading(self.folder) if self._right < len(self._rows) else nullcontext():
+                (self.folder / RECORD).unlink(missing_ok=True)
+                if self._right < len(self._rows):
+                    lines = (self.folder / MANIFEST).read_bytes().splitlines(keepends=True)
+                    write_bytes(self.folder / MANIFEST, b"".join(lines[: self._right]))
+                # Before any row: a row without the state that it was made from is never kept.
+                write_json(self.folder / SETTINGS, self._content)
+                self._writer = open_writer(self.folder, self.config)
         return self._writer

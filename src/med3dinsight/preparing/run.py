@@ -63,6 +63,7 @@ def run(config: PrepareConfig, workspace: Workspace, *, progress: Progress = sil
         ConfigError: The layout is unknown, the subject pattern no pattern, or the engine not installed.
         InputError: There is no such folder, no scan in it, or none that can be used.
         DiskFullError: The disk is full; what was prepared stays.
+        WorkspaceLockedError: Somebody prepares there, or reads volumes that would change.
         Med3DInsightError: No scan could be prepared, and no scan is known to be bad.
     """
     started = time.time()

@@ -9,6 +9,8 @@ and readers need not know. A volume counts once its line is in the manifest.
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from ..errors import WorkspaceError
 from ..records import Case, Crop
 from ..types import Progress, Shape3, silent
 from .voxel_chunks import read_box, read_whole
+from .voxel_guard import begin_reading
 from .voxel_hash import voxel_hash
 from .voxel_manifest import MANIFEST as MANIFEST
 from .voxel_manifest import read_manifest as read_manifest
@@ -54,6 +57,8 @@ class Damage:
 class VoxelStore:
     """Reads prepared volumes; several processes may read at once, also forked ones.
 
+    As long as it is there, nothing that it may read is changed: ``prepare`` refuses to.
+
     Args:
         folder: The workspace's ``prepared`` folder.
         check_sizes: Look at once whether every volume's file is there and has its size; :meth:`verify` names all that
@@ -65,6 +70,8 @@ class VoxelStore:
 
     def __init__(self, folder: Path, *, check_sizes: bool = True) -> None:
         self.folder = folder
+        if (reading := begin_reading(folder)) is not None:
+            weakref.finalize(self, os.close, reading)
         self.cases: dict[str, Case] = {case.id: case for case in read_manifest(folder)}
         if not self.cases:
             raise WorkspaceError(f"no prepared volumes in {folder}", "run `med3dinsight prepare` first")

@@ -49,6 +49,24 @@ def numbers(text: str) -> list[float]:
     return [float(number) for number in re.findall(r"(\d+) cm2", text)]
 
 
+def test_a_band_that_is_thick_in_mm_is_seen_through_long_voxels_too(case: MakeCase, phantom: HU) -> None:
+    hu = np.where(phantom > -900, np.float32(-90), phantom)  # a body of fat, with a layer of 36 mm of soft tissue
+    hu[:, :, 24:33] = np.where(hu[:, :, 24:33] == -90, np.float32(40), hu[:, :, 24:33])
+    voxels = np.round(np.clip((hu + 1000) / 2000, 0, 1) * 255).astype(np.uint8)
+    even, thick = case("trunk", voxels), np.ascontiguousarray(voxels[:, :, 1::3])
+    affine = np.array(even.affine)
+    affine[:3, 3] += affine[:3, 2]
+    affine[:3, 2] *= 3
+    rows, spacing = tuple(map(tuple, affine)), (*even.spacing_mm[:2], 3 * even.spacing_mm[2])
+    uneven = case("trunk", thick, affine=rows, source_affine=rows, spacing_mm=spacing)
+    index = voxels.shape[1] // 2
+    expected = text_of(voxels, even, Plane.CORONAL, index)
+    said = text_of(thick, uneven, Plane.CORONAL, index, Crop("trunk", (0, -10, -30), 90))
+    assert "soft-tissue region" in expected
+    assert re.sub(r"[\d.]+", "n", said) == re.sub(r"[\d.]+", "n", expected)
+    assert numbers(said)[0] == pytest.approx(numbers(expected)[0], rel=0.1)
+
+
 def test_a_ct_that_is_no_hu_is_described_by_brightness(case: MakeCase, phantom: HU) -> None:
     voxels = np.round(np.clip((phantom + 1000) / 2000, 0, 1) * 255).astype(np.uint8)
     row = case("trunk", voxels, window=(0.0, 255.0), window_rule="kept 0..255")

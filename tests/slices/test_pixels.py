@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from med3dinsight.records import Crop, SliceRef
-from med3dinsight.slices.pixels import displayed, slice_pixels
+from med3dinsight.slices.pixels import displayed, in_proportion, slice_pixels
 from med3dinsight.types import Plane
 
 RIGHT, FRONT, HEAD = 5, 7, 9
@@ -52,3 +52,23 @@ def test_a_slice_of_a_crop_is_the_same_slice_of_the_volume_padded_with_zeros(pla
 def test_a_slice_outside_of_the_volume_is_black() -> None:
     volume = np.full(SHAPE, 9, dtype=np.uint8)
     assert not slice_pixels(volume, SliceRef(Crop("a", (0, 0, -8), 8), Plane.AXIAL, 2)).any()
+
+
+def test_a_square_picture_of_square_pixels_is_left_as_it_is() -> None:
+    picture = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    assert in_proportion(picture, (2.0, 2.0)) is picture
+
+
+@pytest.mark.parametrize("spacing", [(3.0, 1.0), (1.0, 2.5), (1.5, 4.5)])
+def test_what_is_round_in_mm_is_round_in_the_picture(spacing: tuple[float, float]) -> None:
+    down, across = ((np.arange(round(90 / edge)) + 0.5) * edge - 45 for edge in spacing)
+    disc = np.where(down[:, None] ** 2 + across**2 < 30**2, 255, 0).astype(np.uint8)
+    lit = np.argwhere(in_proportion(disc, spacing) > 127)
+    height, width = lit.max(axis=0) - lit.min(axis=0) + 1
+    assert height * min(spacing) == pytest.approx(60, abs=2 * max(spacing))
+    assert width * min(spacing) == pytest.approx(60, abs=2 * max(spacing))
+
+
+def test_a_wide_picture_is_padded_in_the_middle() -> None:
+    padded = in_proportion(np.full((2, 6), 9, dtype=np.uint8), (1.0, 1.0))
+    assert padded.shape == (6, 6) and padded.any(axis=1).tolist() == [False, False, True, True, False, False]

@@ -29,7 +29,7 @@ class TissueDescriber:
 
     def describe(self, view: SliceView) -> str:
         """Returns a text of at most ``max_words`` words; findings first, then plane, place and modality."""
-        view = view.without_padding()
+        view = view.without_padding().with_square_pixels()
         if not view.shows_body:
             return EMPTY_TEXT
         findings = describe_ct(view) if view.in_hounsfield else describe_mr(view)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import SliceRef
-from ..slices.pixels import slice_pixels
+from ..slices.pixels import in_proportion, slice_pixels
 from ..towers.tower import TowerPair
 from ..types import Progress
 from ..workspace import feature_store
@@ -23,13 +23,20 @@ def embed_pictures(
     """Embeds every slice of the table as displayed; ``folder/image.npy``, one row a slice."""
 
     def compute(first: int, last: int) -> NDArray[np.float32]:
-        return towers.embed_images([slice_pixels(store.volume(ref.crop.case), ref) for ref in slices[first:last]])
+        return towers.embed_images([_picture(store, ref) for ref in slices[first:last]])
 
     voxels = {case.id: case.voxel_sha256 for case in store.cases.values()}
     identity = fingerprint(towers.identity, [ref.key for ref in slices], voxels)
     path = folder / "image.npy"
     feature_store.fill(path, len(slices), towers.image_width, identity, compute, progress)
     return feature_store.read(path)
+
+
+def _picture(store: VoxelStore, ref: SliceRef) -> NDArray[np.uint8]:
+    """A slice as displayed; towers resize it to a square, so that one of long voxels is made square before."""
+    spacing = store.cases[ref.crop.case].spacing_mm
+    across, down = (spacing[axis] for axis in range(3) if axis != ref.plane.axis)
+    return in_proportion(slice_pixels(store.volume(ref.crop.case), ref), (down, across))
 
 
 def embed_texts(

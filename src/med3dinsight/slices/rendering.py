@@ -13,7 +13,7 @@ from ..records import Case, SliceRef
 from ..types import Modality, Plane
 from ..workspace.voxel_store import VoxelStore
 from .outline import Outline, find_outline
-from .pixels import displayed, slice_pixels
+from .pixels import displayed, slice_pixels, square_shape, stretched
 
 #: A picture with a smaller share of body than this shows none.
 NO_BODY_SHARE = 0.01
@@ -67,6 +67,24 @@ class SliceView:
             body_columns=(self.body_columns[0] - left, self.body_columns[1] - left),
             scan_rows=(0, bottom - top),
             scan_columns=(0, right - left),
+        )
+
+    def with_square_pixels(self) -> SliceView:
+        """Returns the same picture with pixels as high as they are wide: measures in pixels are then measures in mm."""
+        shape = square_shape((self.pixels.shape[0], self.pixels.shape[1]), self.spacing_mm)
+        if shape == self.pixels.shape:
+            return self
+        down, across = (new / old for new, old in zip(shape, self.pixels.shape, strict=True))
+        body = stretched(self.body.astype(np.uint8) * 255, shape) > 127
+        return replace(
+            self,
+            pixels=stretched(self.pixels, shape),
+            body=body,
+            spacing_mm=(self.spacing_mm[0] / down, self.spacing_mm[1] / across),
+            body_rows=(self.body_rows[0] * down, self.body_rows[1] * down),
+            body_columns=(self.body_columns[0] * across, self.body_columns[1] * across),
+            scan_rows=(round(self.scan_rows[0] * down), round(self.scan_rows[1] * down)),
+            scan_columns=(round(self.scan_columns[0] * across), round(self.scan_columns[1] * across)),
         )
 
     @property

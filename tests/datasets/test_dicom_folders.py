@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from med3dinsight import datasets
+from med3dinsight.datasets.dicom_folders import torn_patients
+from med3dinsight.volumes.dicom import list_series
 from med3dinsight.volumes.reading import read_volume
 
 from .tiny_scans import label, reasons, rows, scan
@@ -99,3 +101,14 @@ def test_a_folder_of_mixed_dicom_and_nifti_is_in_order_but_for_the_lone_slice(tw
     result = datasets.check("auto", two_series)
     assert (result.layout, result.scans, result.subjects, result.labelled) == ("folder", 4, 2, 1)
     assert [item.reason for item in result.problems] == ["a DICOM series of one slice, no volume"]
+
+
+def test_one_patient_in_two_folders_is_told_and_the_id_is_not(tmp_path: Path, dicom_series: Series) -> None:
+    for seed, (name, patient) in enumerate((("anna", "ID-4711"), ("bert", "ID-4711"), ("cleo", "ID-1"), ("dora", ""))):
+        changes = {number: {"PatientID": patient} for number in range(8)}
+        dicom_series(tmp_path / name / "ct", voxels(seed), changes=changes)
+    problems = datasets.check("auto", tmp_path).problems
+    assert [problem.reason for problem in problems] == ["the DICOM files of anna, bert are of one patient"]
+    assert "subject_pattern" in problems[0].hint
+    assert "4711" not in str(problems) and "4711" not in str(list_series(tmp_path / "anna/ct"))
+    assert torn_patients(datasets.find(tmp_path, "folder", r"(/)ct")[0]) == []

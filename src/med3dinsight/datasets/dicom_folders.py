@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..records import LeftOut
+from ..records import LeftOut, Source
 from ..types import Modality
 from ..volumes import nifti
-from ..volumes.dicom import list_series
+from ..volumes.dicom import is_dicom, list_series
 from ..volumes.dicom_series import DicomSeries
 from .walking import Folder
 
@@ -60,6 +60,24 @@ def dicom_scans(folder: Folder, problems: list[LeftOut]) -> list[DicomScan]:
         else:
             volumes.append(item)
     return [_scan(folder.path, item, volumes, len(series)) for item in volumes]
+
+
+def torn_patients(sources: Sequence[Source]) -> list[tuple[str, ...]]:
+    """Returns the subjects whose DICOM files say that they are one patient: one tuple a patient, sorted.
+
+    A person under two names can be trained on under one and tested under the other. The files' PatientID is compared,
+    never told.
+    """
+    subjects: dict[str, set[str]] = {}
+    for source in sources:
+        place = Path(source.image)
+        if not place.is_dir() and not is_dicom(place):
+            continue
+        for item in list_series(place if place.is_dir() else place.parent):
+            here = place.is_dir() or place in item.files
+            if here and item.patient and item.what == "volume" and source.series in ("", item.uid):
+                subjects.setdefault(item.patient, set()).add(source.subject)
+    return sorted(tuple(sorted(names)) for names in subjects.values() if len(names) > 1)
 
 
 def _scan(folder: Path, item: DicomSeries, volumes: Sequence[DicomSeries], listed: int) -> DicomScan:

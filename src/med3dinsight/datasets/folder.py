@@ -19,7 +19,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..records import LeftOut, Source
 from ..volumes.labels import read_label_names
-from .dicom_folders import DicomScan, dicom_scans
+from .dicom_folders import DicomScan, dicom_scans, torn_patients
 from .naming import compile_subject_pattern, safe_id, subject_of, unique_id
 from .walking import walk
 
@@ -167,7 +167,7 @@ def _top(relative: str) -> str:
 
 
 def oddities(directory: Path, sources: list[Source]) -> list[LeftOut]:
-    """Tells of data sets inside the folder that have a description of their own, and of one subject for all scans."""
+    """Tells of data sets inside the folder that have a description of their own, and of subjects that are doubtful."""
     odd = [
         LeftOut(str(path), "a data set with a description of its own lies in this folder", "prepare it by itself")
         for name in ("dataset.json", "dataset_description.json")
@@ -177,4 +177,7 @@ def oddities(directory: Path, sources: list[Source]) -> list[LeftOut]:
     if len(sources) >= 4 and len(counts) == 1:
         reason = f"all {len(sources)} scans are of one subject, {sources[0].subject}"
         odd.append(LeftOut(str(directory), reason, "if they are of several people, set prepare.subject_pattern"))
+    for names in torn_patients(sources):
+        reason = f"the DICOM files of {', '.join(names)} are of one patient"
+        odd.append(LeftOut(str(directory), reason, "put them into one folder, or set prepare.subject_pattern"))
     return odd

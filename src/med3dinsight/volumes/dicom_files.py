@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import warnings
@@ -25,6 +26,7 @@ _MAX_FRAMES = 1 << 16
 #: The elements that are looked at, by number: looking them up by name would take a third of the time.
 _NAMES = {
     0x00080016: "SOPClassUID",
+    0x00100020: "PatientID",
     0x0020000E: "SeriesInstanceUID",
     0x0008103E: "SeriesDescription",
     0x00080060: "Modality",
@@ -104,7 +106,7 @@ def _read_headers(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> tup
 def _read_header(path: Path, size: int) -> DicomFile | None:
     """Returns what a file says; None for one without the DICOM mark that turns out to be something else."""
     marked, image = True, True
-    series, modality, description = "", "", ""
+    series, modality, description, patient = "", "", "", ""
     found: Pixels | None = None
     planes: tuple[Plane, ...] = ()
     problem = ""
@@ -115,7 +117,7 @@ def _read_header(path: Path, size: int) -> DicomFile | None:
         if not marked and not _sop_class(data):
             return None
         series, modality = _text(data.get("SeriesInstanceUID")), _text(data.get("Modality"))
-        description = _text(data.get("SeriesDescription"))
+        description, patient = _text(data.get("SeriesDescription")), _stand_in(_text(data.get("PatientID")))
         kind = _sop_class(data)
         image = "Rows" in data or not kind or "Image" in kind
         if not image:
@@ -130,7 +132,11 @@ def _read_header(path: Path, size: int) -> DicomFile | None:
         if not marked:
             return None
         problem = f"is no readable CT or MR slice: {_text(error, 160) or type(error).__name__}"
-    return DicomFile(path, size, series, modality, description, found, planes, problem, image)
+    return DicomFile(path, size, series, modality, description, found, planes, problem, image, patient)
+
+
+def _stand_in(patient_id: str) -> str:
+    return hashlib.sha256(patient_id.encode()).hexdigest()[:16] if patient_id else ""
 
 
 def _parse(handle: BinaryIO, marked: bool) -> tuple[Facts, Pixels]:

@@ -80,6 +80,7 @@ class DicomFile:
         planes: Its planes; empty where ``problem`` is set.
         problem: Why it cannot be used, ready for a sentence after its name; empty where it can.
         image: False for objects that hold no image (reports, structure sets ...).
+        patient: What stands for the PatientID, which itself is kept nowhere; empty where the file has none.
     """
 
     path: Path
@@ -91,3 +92,4 @@ class DicomFile:
     planes: tuple[Plane, ...]
     problem: str = ""
     image: bool = True
+    patient: str = ""

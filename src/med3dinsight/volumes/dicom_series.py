@@ -32,6 +32,7 @@ class DicomSeries:
         num_slices: Number of planes.
         reason: Why it is unreadable or no image.
         hint: What to do about that.
+        patient: The same for all series of one PatientID, and no more can be learned from it; empty without one.
     """
 
     uid: str
@@ -42,6 +43,7 @@ class DicomSeries:
     num_slices: int = 0
     reason: str = ""
     hint: str = ""
+    patient: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def _describe(
         num_slices=num_slices,
         reason=reason,
         hint=hint or (_SPLIT_HINT if reason else ""),
+        patient=first.patient,
     )
 
 

@@ -16,7 +16,8 @@ class Source:
         id: Unique name of the case, safe as a file name.
         subject: The person; splits and leakage checks go by it.
         image: Path of the image file, or of the folder of a DICOM series.
-        series: SeriesInstanceUID where the folder holds several series; empty means the only one.
+        series: SeriesInstanceUID where the folder holds several series ("no-uid" for files that say none); empty means
+            the only one.
         channel: Which channel of a 4D file, from 0; None means that the file is 3D.
         label: Path of a label map on the same grid, or None.
         label_names: ``{label value: name}`` where a table beside the label map says so.

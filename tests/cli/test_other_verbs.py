@@ -129,10 +129,42 @@ def test_status_names_what_is_damaged(call: Call, tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[-3000] ^= 0xFF
     file.write_bytes(content)
-    damaged = call("status", tmp_path / "work", "--verify", "--json").json["damaged"]
-    assert [item["case"] for item in damaged] == ["a"]
-    assert "a.b2nd" in damaged[0]["reason"]
-    assert "damaged: a: " in call("status", tmp_path / "work", "--verify").out
+    answer = call("status", tmp_path / "work", "--verify", "--json")
+    assert [item["case"] for item in answer.json["damaged"]] == ["a"]
+    assert "a.b2nd" in answer.json["damaged"][0]["reason"]
+    assert (answer.code, answer.json["exit_code"]) == (2, 2)
+    assert answer.json["error"] == "1 of 1 prepared volume is damaged: a"
+    assert "prepare" in answer.json["hint"]
+    told = call("status", tmp_path / "work", "--verify")
+    assert told.code == 2
+    assert "damaged: a: " in told.out
+    assert "error: 1 of 1 prepared volume is damaged: a\nhint: run the same `med3dinsight prepare " in told.err
+
+
+def test_what_verify_finds_the_same_prepare_mends(call: Call, tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(-900, 900, (12, 10, 8)).astype(np.int16)
+    for name in "abcdefgh":
+        write_nifti(tmp_path / "scans" / f"{name}.nii", array, np.eye(4))
+    prepare = ("prepare", tmp_path / "work", "--source", tmp_path / "scans", "--protocol", "native", "--workers", "1")
+    assert call(*prepare).code == 0
+    volumes = tmp_path / "work" / "prepared" / "volumes"
+    intact = {path.name: path.stat() for path in volumes.iterdir()}
+    assert call("status", tmp_path / "work", "--verify").code == 0
+    assert {path.name: path.stat() for path in volumes.iterdir()} == intact
+    for name in "abcdef":
+        content = bytearray((volumes / f"{name}.b2nd").read_bytes())
+        content[-100] ^= 0xFF
+        (volumes / f"{name}.b2nd").write_bytes(content)
+    (volumes / "g.b2nd").unlink()
+    answer = call("status", tmp_path / "work", "--verify", "--json")
+    assert len(answer.json["damaged"]) == 7
+    assert answer.json["error"] == "7 of 8 prepared volumes are damaged: a, b, c, d, e and 2 more"
+    assert call("slices", tmp_path / "work", tmp_path / "pictures").code == 2
+    mended = call(*prepare, "--json")
+    assert (mended.code, mended.json["prepared"], mended.json["done_before"]) == (0, 8, False)
+    assert call("status", tmp_path / "work", "--verify").code == 0
+    assert (volumes / "h.b2nd").stat() == intact["h.b2nd"]
+    assert call(*prepare, "--json").json["done_before"]
 
 
 def test_a_dry_run_of_preparing_forecasts_and_writes_nothing(call: Call, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from med3dinsight import datasets
@@ -46,6 +47,17 @@ def test_every_series_of_a_folder_is_a_scan_of_its_own(two_series: Path) -> None
     assert slices == {8: "ct", 6: "ct", 5: "mr"}
     assert [problem.reason for problem in problems] == ["a DICOM series of one slice, no volume"]
     assert datasets.check("auto", two_series).modalities == {"ct": 2, "mr": 1}
+
+
+def test_a_series_without_uid_is_a_scan_beside_others(two_series: Path) -> None:
+    for path in two_series.glob("anna/all/b_*"):
+        data = pydicom.dcmread(path)
+        del data.SeriesInstanceUID
+        data.save_as(path)
+    sources, problems = datasets.find(two_series)
+    assert len(problems) == 1
+    assert {read_volume(source.image, source.series).array.shape[2] for source in sources} == {8, 6, 5}
+    assert len({source.id for source in sources}) == 3
 
 
 def test_the_id_of_a_series_does_not_hang_on_the_others(two_series: Path) -> None:

@@ -70,18 +70,21 @@ def test_a_new_scan_is_added_and_the_others_are_kept(source, workspace, prepared
     ids = prepared_again()
     assert run(settings(source), workspace).prepared == 4
     assert ids == ["abel-image"]
+    assert list(VoxelStore(workspace.prepared).cases) == ["abel-image", "anna-image", "bert-image", "cleo-image"]
 
 
-def test_a_changed_scan_is_prepared_again_with_those_behind_it(
-    source, workspace, prepared_again, scan, settings, content
+@pytest.mark.parametrize(("protocol", "again"), [("native", ["bert-image"]), ("cube128", ["bert-image", "cleo-image"])])
+def test_a_changed_scan_is_prepared_again_and_of_cubes_those_behind_it(
+    source, workspace, prepared_again, scan, settings, content, protocol, again
 ):
-    run(settings(source), workspace)
+    config = settings(source, protocol=protocol, cube_size=16)
+    run(config, workspace)
     scan(source, "bert", seed=77)
     ids = prepared_again()
-    assert run(settings(source), workspace).prepared == 3
-    assert ids == ["bert-image", "cleo-image"]
+    assert run(config, workspace).prepared == 3
+    assert ids == again
     fresh = Workspace(workspace.root.parent / "fresh", create=True)
-    run(settings(source), fresh)
+    run(config, fresh)
     assert content(workspace) == content(fresh)
 
 

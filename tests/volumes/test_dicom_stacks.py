@@ -192,3 +192,26 @@ def test_a_broken_file_leaves_other_series_readable_by_name(put):
     assert np.array_equal(dicom.read_series(folder, "1.2.3").values, voxels())
     with pytest.raises(InputError, match=r"broken\.dcm"):
         dicom.read_series(folder)
+
+
+@pytest.mark.parametrize("uid", [None, ""])
+def test_a_series_without_uid_beside_another_has_a_name_to_be_read_by(put, uid):
+    folder = put(voxels(5, 1), uid)
+    put(voxels(4, 2), "1.2.3")
+    assert [(item.uid, item.num_slices) for item in dicom.list_series(folder)] == [("1.2.3", 4), ("no-uid", 5)]
+    assert np.array_equal(dicom.read_series(folder, "no-uid").values, voxels(5, 1))
+    assert np.array_equal(dicom.read_series(folder, "1.2.3").values, voxels(4, 2))
+    with pytest.raises(InputError, match=r"2 DICOM series: 1\.2\.3 \(CT, 4 slices\); no-uid \(CT, 5 slices\)"):
+        dicom.read_series(folder)
+
+
+def test_stacks_without_uid_are_named_and_a_broken_slice_beside_them_may_be_theirs(put):
+    folder = put(voxels(5, 1), None)
+    put(voxels(4, 2), None, axes=(0, 1, 0, 0, 0, -1))
+    assert [item.uid for item in dicom.list_series(folder)] == ["no-uid/1", "no-uid/2"]
+    assert np.array_equal(dicom.read_series(folder, "no-uid/2").values, voxels(4, 2))
+    data = pydicom.dcmread(next(iter(sorted(folder.iterdir()))))
+    del data.Rows
+    data.save_as(folder / "broken.dcm")
+    with pytest.raises(InputError, match=r"broken\.dcm"):
+        dicom.read_series(folder, "no-uid/2")

@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             reply = _answer(words or ["--help"])
         show_reply(reply, as_json)
-        return 0
+        return 0 if reply.failure is None else reply.failure.exit_code
     except typer.Exit as stop:
         return stop.exit_code
     except BrokenPipeError:  # whoever read the output has gone, as in `| head`

@@ -84,13 +84,18 @@ def show_failure(failure: Failure, error: BaseException, as_json: bool) -> None:
     """Prints an error: lines to standard error, and with ``as_json`` one object to standard output."""
     if os.environ.get(TRACEBACK) and not isinstance(error, KeyboardInterrupt):
         traceback.print_exception(error, file=sys.stderr)
-    print(f"error: {failure.error}\nhint: {failure.hint}", file=sys.stderr)
+    say_failure(failure)
     try:
         if as_json:
             print(json.dumps(failure.__dict__))
         sys.stdout.flush()
     except OSError:  # a closed pipe or a full disk
         discard_output()
+
+
+def say_failure(failure: Failure) -> None:
+    """Prints an error and its hint to standard error."""
+    print(f"error: {failure.error}\nhint: {failure.hint}", file=sys.stderr)
 
 
 def discard_output() -> None:

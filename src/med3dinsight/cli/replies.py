@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .failures import Failure, say_failure
+
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
@@ -18,10 +20,12 @@ class Reply:
     Attributes:
         result: The JSON object, with the keys of the contract.
         lines: The same for people.
+        failure: What the verb found wrong and yet has an answer to: the exit code, and keys of the JSON object.
     """
 
     result: dict[str, Any]
     lines: tuple[str, ...] = ()
+    failure: Failure | None = None
 
 
 def plain(value: Any) -> Any:
@@ -44,7 +48,10 @@ def show_reply(reply: Reply, as_json: bool) -> None:
     for line in reply.lines:  # names of files may hold bytes that are no text
         print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
     if as_json:
-        print(json.dumps(reply.result, allow_nan=False))
+        found = {} if reply.failure is None else reply.failure.__dict__
+        print(json.dumps({**reply.result, **found}, allow_nan=False))
+    if reply.failure is not None:
+        say_failure(reply.failure)
     sys.stdout.flush()
 
 

@@ -11,7 +11,7 @@ column                what is in it
 ``id``, ``subject``   without them: the path of the image is the id, the id is the subject
 ``split``             train, validation (or val, valid, dev) or test; may be empty
 ``modality``          ct or mr; may be empty
-``series``            SeriesInstanceUID, where the folder holds several series
+``series``            SeriesInstanceUID, where the folder holds several series; "no-uid" for files without one
 ``channel``           number of the channel of a 4D file, from 0
 ``origin``            where it comes from, in words
 ``licence``           its licence, in words

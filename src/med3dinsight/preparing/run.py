@@ -15,7 +15,7 @@ from .config import PrepareConfig
 from .left_out import nothing_prepared, write_left_out
 from .notes import notes_of
 from .plan import make_plan
-from .resuming import ResumedStore
+from .resuming import ResumedStore, is_whole
 from .working import prepare_all
 
 STAGE_VERSION = 2
@@ -51,8 +51,9 @@ def run(config: PrepareConfig, workspace: Workspace, *, progress: Progress = sil
 
     Scans are prepared side by side and written in the order of their names by this process alone: the result does
     not depend on the engine or on the number of workers. A kill loses at most the scans in work. Scans that were
-    prepared from the same files with the same settings are kept. A scan that meets a bug, or needs more memory than
-    there is, is left out like one that is broken, with a reason that begins with "unexpected".
+    prepared from the same files with the same settings are kept, but for those whose volumes are gone, cut, or noted as
+    damaged (``status --verify`` notes them): these are prepared again. A scan that meets a bug, or needs more memory
+    than there is, is left out like one that is broken, with a reason that begins with "unexpected".
 
     Args:
         config: See :class:`PrepareConfig`.
@@ -73,7 +74,8 @@ def run(config: PrepareConfig, workspace: Workspace, *, progress: Progress = sil
     states = plan.states()
     settings = fingerprint("prepare", STAGE_VERSION, plan.config.item_settings())
     stage = fingerprint(settings, states, [asdict(item) for item in problems])
-    if (record := completed(workspace.prepared, stage)) is not None:
+    expected = stage if is_whole(workspace.prepared) else "its output is gone or damaged"
+    if (record := completed(workspace.prepared, expected)) is not None:
         left_out = tuple(LeftOut(**item) for item in record.result["left_out"])
         changed = {"left_out": left_out, "workspace": str(workspace.root), "done_before": True, "layout": layout}
         return PrepareResult(**{**record.result, **changed, "notes": tuple(record.result["notes"])})

@@ -15,6 +15,8 @@ from .dicom_stacks import Stack, split
 What = Literal["volume", "localizer", "one slice", "no image", "unreadable"]
 _SPLIT_HINT = "remove it from the folder or export the series again"
 _SHOWN = 12
+#: Stands for the UID of files that say none: as no UID has letters, it can be named like one.
+NO_UID = "no-uid"
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class DicomSeries:
 
     Attributes:
         uid: SeriesInstanceUID, with ``/1``, ``/2`` ... behind it where one series holds several stacks (other
-            orientations, echoes, time points); empty for a file that says none.
+            orientations, echoes, time points); "no-uid" for all files together that say none; empty for a file that
+            cannot be read so far.
         files: Its files, in order of position where it is a stack.
         modality: As the files say it: "CT", "MR", "PT" ...
         description: SeriesDescription, and what tells the stack from the others of its series.
@@ -70,11 +73,11 @@ def find_series(place: Path) -> list[Entry]:
     for file in read_headers(place):
         if file.problem and not (file.series and file.image):
             what: What = "unreadable" if file.image else "no image"
-            entries.append(Entry(_describe([file], what, reason=f"{file.path.name} {file.problem}"), (file,)))
+            entries.append(_broken([file], file.series, f"{file.path.name} {file.problem}", what=what))
         else:
-            by_uid.setdefault(file.series, []).append(file)
-    for files in by_uid.values():
-        entries += _stacks(place.name, files)
+            by_uid.setdefault(file.series or NO_UID, []).append(file)
+    for uid, files in by_uid.items():
+        entries += _stacks(place.name, uid, files)
     return sorted(entries, key=lambda entry: _order(entry.series))
 
 
@@ -86,7 +89,9 @@ def choose(entries: Sequence[Entry], uid: str, name: str) -> Entry:
     """
     if uid:
         for entry in entries:
-            if entry.series.uid == uid:
+            # Without a UID, a file that cannot be read may be a slice of this series.
+            astray = uid.partition("/")[0] == NO_UID and entry.series.what == "unreadable" and not entry.series.uid
+            if entry.series.uid == uid or astray:
                 return entry
         parts = [entry for entry in entries if entry.series.uid.startswith(uid + "/")]
         if parts:
@@ -107,47 +112,36 @@ def choose(entries: Sequence[Entry], uid: str, name: str) -> Entry:
     return scans[0]
 
 
-def _stacks(name: str, files: Sequence[DicomFile]) -> list[Entry]:
+def _stacks(name: str, uid: str, files: Sequence[DicomFile]) -> list[Entry]:
     broken = next((file for file in files if file.problem), None)
     if broken:
-        return [Entry(_describe(files, "unreadable", reason=f"{broken.path.name} {broken.problem}"), tuple(files))]
+        return [_broken(files, uid, f"{broken.path.name} {broken.problem}")]
     try:
         stacks = split([plane for file in files for plane in file.planes], name)
     except InputError as error:
-        return [Entry(_describe(files, "unreadable", reason=error.message, hint=error.hint), tuple(files))]
+        return [_broken(files, uid, error.message, error.hint)]
     by_path = {file.path: file for file in files}
     alone = sum(not stack.localizer for stack in stacks) <= 1
     entries = []
     for number, stack in enumerate(stacks, start=1):
         own = tuple(by_path[path] for path in dict.fromkeys(plane.path for plane in stack.planes))
         what: What = "localizer" if stack.localizer else "volume" if len(stack.planes) > 1 else "one slice"
-        suffix = f"/{number}" if len(stacks) > 1 else ""
-        series = _describe(own, what, suffix, stack.what, num_slices=len(stack.planes))
+        full = f"{uid}/{number}" if len(stacks) > 1 else uid
+        description = " · ".join(text for text in (own[0].description, stack.what) if text)
+        facts = (own[0].modality, description, what, len(stack.planes))
+        series = DicomSeries(full, _paths(own), *facts, patient=own[0].patient)
         entries.append(Entry(series, own, stack, alone))
     return entries
 
 
-def _describe(
-    files: Sequence[DicomFile],
-    what: What,
-    suffix: str = "",
-    part: str = "",
-    num_slices: int = 0,
-    reason: str = "",
-    hint: str = "",
-) -> DicomSeries:
-    first = files[0]
-    return DicomSeries(
-        uid=first.series + suffix,
-        files=tuple(file.path for file in files),
-        modality=first.modality,
-        description=" · ".join(text for text in (first.description, part) if text),
-        what=what,
-        num_slices=num_slices,
-        reason=reason,
-        hint=hint or (_SPLIT_HINT if reason else ""),
-        patient=first.patient,
-    )
+def _broken(files: Sequence[DicomFile], uid: str, reason: str, hint: str = "", what: What = "unreadable") -> Entry:
+    first, hint = files[0], hint or _SPLIT_HINT
+    told = DicomSeries(uid, _paths(files), first.modality, first.description, what, 0, reason, hint, first.patient)
+    return Entry(told, tuple(files))
+
+
+def _paths(files: Sequence[DicomFile]) -> tuple[Path, ...]:
+    return tuple(file.path for file in files)
 
 
 def _order(series: DicomSeries) -> tuple[str, int, str]:
@@ -160,6 +154,6 @@ def _listed(entries: Sequence[Entry]) -> str:
     for entry in entries[:_SHOWN]:
         series = entry.series
         facts = [series.modality or "?", f"{series.num_slices} slices", series.description]
-        rows.append(f"{series.uid or '(no UID)'} ({', '.join(fact for fact in facts if fact)})")
+        rows.append(f"{series.uid} ({', '.join(fact for fact in facts if fact)})")
     more = len(entries) - len(rows)
     return "; ".join(rows) + (f"; and {more} more" if more else "")

@@ -74,7 +74,7 @@ def read_box(path: Path, shape: Shape3, dtype: type[np.generic], box: tuple[slic
 def _opened(path: Path, shape: Shape3, dtype: type[np.generic]) -> Iterator[Any]:
     import blosc2
 
-    again = "run `med3dinsight prepare` again after removing it with `clean WORK prepare`"
+    again = "find all damage with `med3dinsight status WORK --verify`, then run the same `prepare` again"
     try:
         # Opened for each read: an open file could not be shared with processes that are forked later.
         stored = blosc2.open(str(path), mode="r", dparams=blosc2.DParams(nthreads=1))

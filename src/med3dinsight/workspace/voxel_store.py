@@ -13,7 +13,6 @@ import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +23,8 @@ from ..errors import WorkspaceError
 from ..records import Case, Crop
 from ..types import Progress, Shape3, silent
 from .voxel_chunks import read_box, read_whole
+from .voxel_damage import Damage as Damage
+from .voxel_damage import lost, noted
 from .voxel_guard import begin_reading
 from .voxel_hash import voxel_hash
 from .voxel_manifest import MANIFEST as MANIFEST
@@ -36,22 +37,9 @@ from .voxel_store_flat import VoxelWriter as VoxelWriter
 Scalar = TypeVar("Scalar", bound=np.generic)
 #: Whole volumes of a chunked store that are kept decompressed, in bytes; the last one is kept whatever its size.
 KEPT_BYTES = 256 << 20
-_AGAIN = "remove it with `clean WORK prepare` and run `med3dinsight prepare` again"
+_AGAIN = "run the same `med3dinsight prepare` again: it prepares anew what is missing or damaged"
 _TYPES: dict[str, type[np.generic]] = {VOLUMES: np.uint8, LABEL_MAPS: np.uint16}
 _FLAT = {VOLUMES: VOXELS, LABEL_MAPS: LABELS}
-
-
-@dataclass(frozen=True)
-class Damage:
-    """A volume or label map that is not what was written.
-
-    Attributes:
-        case: Id of the case.
-        reason: What is wrong, naming the file.
-    """
-
-    case: str
-    reason: str
 
 
 class VoxelStore:
@@ -61,11 +49,12 @@ class VoxelStore:
 
     Args:
         folder: The workspace's ``prepared`` folder.
-        check_sizes: Look at once whether every volume's file is there and has its size; :meth:`verify` names all that
-            are not.
+        check_sizes: Look at once whether every volume's file is there and has its size, and is not noted as damaged;
+            :meth:`verify` names all that are not.
 
     Raises:
-        WorkspaceError: There is no prepared volume, or a file is missing or has another size than was written.
+        WorkspaceError: There is no prepared volume, or a file is missing, has another size than was written, or is
+            known to be damaged.
     """
 
     def __init__(self, folder: Path, *, check_sizes: bool = True) -> None:
@@ -75,18 +64,22 @@ class VoxelStore:
         self.cases: dict[str, Case] = {case.id: case for case in read_manifest(folder)}
         if not self.cases:
             raise WorkspaceError(f"no prepared volumes in {folder}", "run `med3dinsight prepare` first")
-        flat = max((case.offset + case.num_voxels for case in self.cases.values() if case.offset >= 0), default=0)
+        rows = list(self.cases.values())
+        self._lost = lost(folder, rows)
+        if check_sizes:
+            self._refuse_damaged()
         self._maps: dict[str, NDArray[Any]] = {}
-        for kind, dtype in _TYPES.items() if flat else ():
-            path = folder / _FLAT[kind]
-            _check_size(path, flat * np.dtype(dtype).itemsize, "at least ")
-            self._maps[kind] = np.memmap(path, dtype=dtype, mode="r")
-        for case in self.cases.values() if check_sizes else ():
-            if case.offset < 0:
-                _check_size(file_of(folder, VOLUMES, case.id), case.voxel_bytes)
-                if case.has_label:
-                    _check_size(file_of(folder, LABEL_MAPS, case.id), case.label_bytes)
+        gone = {item.case for item in self._lost}
+        for kind, dtype in _TYPES.items():
+            if any(row.offset >= 0 and row.id not in gone and (kind == VOLUMES or row.has_label) for row in rows):
+                self._maps[kind] = np.memmap(folder / _FLAT[kind], dtype=dtype, mode="r")
         self._kept: OrderedDict[tuple[str, str], NDArray[Any]] = OrderedDict()
+
+    def _refuse_damaged(self) -> None:
+        if self._lost:
+            raise WorkspaceError(self._lost[0].reason, _AGAIN)
+        if known := sorted(noted(self.folder) & self.cases.keys()):
+            raise WorkspaceError(f"{known[0]} in {self.folder} is damaged, as was found by reading it", _AGAIN)
 
     def volume(self, case: str) -> NDArray[np.uint8]:
         """Returns a prepared volume, ``(x, y, z)`` uint8, that cannot be written to.
@@ -122,20 +115,26 @@ class VoxelStore:
         Args:
             progress: Told about every case.
         """
+        gone: dict[str, list[Damage]] = {}
+        for item in self._lost:
+            gone.setdefault(item.case, []).append(item)
         for number, case in enumerate(self.cases.values(), start=1):
             progress(number, len(self.cases), case.id)
-            for kind, expected in ((VOLUMES, case.voxel_sha256), (LABEL_MAPS, case.label_sha256)):
-                if not expected or (kind == LABEL_MAPS and not case.has_label):
-                    continue
-                path = file_of(self.folder, kind, case.id) if case.offset < 0 else self.folder / _FLAT[kind]
-                try:
-                    voxels = self._read(kind, case)
-                except WorkspaceError as error:
-                    yield Damage(case.id, error.message)
-                    continue
-                if voxel_hash(voxels) != expected:
-                    what = "voxels" if kind == VOLUMES else "labels"
-                    yield Damage(case.id, f"its {what} in {path} are not what was written (hash)")
+            yield from gone.get(case.id) or self._changed(case)
+
+    def _changed(self, case: Case) -> Iterator[Damage]:
+        for kind, expected in ((VOLUMES, case.voxel_sha256), (LABEL_MAPS, case.label_sha256)):
+            if not expected or (kind == LABEL_MAPS and not case.has_label):
+                continue
+            path = file_of(self.folder, kind, case.id) if case.offset < 0 else self.folder / _FLAT[kind]
+            try:
+                voxels = self._read(kind, case)
+            except WorkspaceError as error:
+                yield Damage(case.id, error.message)
+                continue
+            if voxel_hash(voxels) != expected:
+                what = "voxels" if kind == VOLUMES else "labels"
+                yield Damage(case.id, f"its {what} in {path} are not what was written (hash)")
 
     def _labelled(self, case: str) -> Case:
         row = self.cases[case]
@@ -206,12 +205,3 @@ def _overlap(shape: tuple[int, ...], origin: Shape3, size: Shape3) -> tuple[_Box
         inside.append(slice(low, high))
         target.append(slice(low - start, high - start))
     return (inside[0], inside[1], inside[2]), (target[0], target[1], target[2])
-
-
-def _check_size(path: Path, expected: int, least: str = "") -> None:
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise WorkspaceError(f"{path} is missing", _AGAIN) from None
-    if size < expected or (size > expected and not least):
-        raise WorkspaceError(f"{path} has {size} bytes; {least}{expected} were written", _AGAIN)

@@ -7,6 +7,7 @@ removed and written again.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ..errors import UserError
 from ..records import Case
 from .files import disk_errors, write_bytes
 from .voxel_chunks import SUFFIX
-from .voxel_manifest import append_row, cut_torn_line, read_manifest
+from .voxel_manifest import append_row, cut_torn_line, keep_rows, read_manifest
 
 VOLUMES, LABEL_MAPS = "volumes", "labels"
 #: The ``offset`` of a case that has files of its own.
@@ -73,6 +74,14 @@ class ChunkedWriter:
             raise
         self.cases.append(row)
         return row
+
+    def sort(self, names: Sequence[str]) -> None:
+        """Brings the rows into the order of ``names``, which holds all cases."""
+        place = {name: number for number, name in enumerate(names)}
+        ordered = sorted(self.cases, key=lambda row: place[row.id])
+        if ordered != self.cases:
+            keep_rows(self.folder, [row.id for row in ordered])
+            self.cases = ordered
 
 
 def file_of(folder: Path, kind: str, case: str) -> Path:

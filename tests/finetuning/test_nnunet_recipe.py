@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from learned_workspace import KilledError, copy_of, finetune_config, killed_afte
 
 from med3dinsight.finetuning import nnunet_crops, segmentation
 from med3dinsight.finetuning.config import FinetuneConfig
-from med3dinsight.finetuning.crops import LabelledVolume, labelled_volume
 from med3dinsight.finetuning.inference import predict_scores
+from med3dinsight.finetuning.labelled_volume import LabelledVolume
 from med3dinsight.finetuning.model_folder import read_model
 from med3dinsight.finetuning.nnunet_crops import draw_nnunet_crops
 from med3dinsight.finetuning.recipes import RECIPES
@@ -37,10 +38,10 @@ def work(ready_once: Path, tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def volume() -> LabelledVolume:
+def volume(stored: Callable[..., list[LabelledVolume]]) -> LabelledVolume:
     """Voxels are 60 times their label plus 20."""
     _, label = make_scan(0, (40, 30, 30))
-    return labelled_volume(label * 60 + 20, label, 3)
+    return stored((label * 60 + 20, label))[0]
 
 
 def test_its_numbers_are_nnunets_unless_given() -> None:
@@ -90,13 +91,15 @@ def test_voxels_and_labels_of_a_crop_go_together(volume: LabelledVolume) -> None
     assert together >= 38
 
 
-def test_crops_are_turned_in_millimetres(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crops_are_turned_in_millimetres(
+    monkeypatch: pytest.MonkeyPatch, stored: Callable[..., list[LabelledVolume]]
+) -> None:
     turned = Placement((0.0, 30.0, 0.0), 1.0, (False, False, False))
     monkeypatch.setattr(nnunet_crops, "draw_placement", lambda _: turned)
     x, y, z = np.ogrid[-7.5:8, -7.5:8, -7.5:8]
     ball = ((x**2 + y**2 + (3 * z) ** 2) < 49).astype(np.uint8)
-    volume = labelled_volume(ball * 60 + 20, ball, 2, (1.0, 1.0, 3.0))
-    _, labels = draw_nnunet_crops([volume], nnunet_config(patch_size=16), 0)
+    volumes = stored((ball * 60 + 20, ball), spacing_mm=(1.0, 1.0, 3.0))
+    _, labels = draw_nnunet_crops(volumes, nnunet_config(patch_size=16), 0)
     assert dice_scores(labels[0].numpy().astype(np.uint8), ball, [1])[1] > 0.9
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -39,22 +40,22 @@ def test_how_often_and_how_far_crops_are_turned_scaled_and_mirrored_is_nnunets()
 @pytest.mark.parametrize("origin", [(5, 6, 7), (-4, 20, 25)])
 def test_a_crop_that_is_not_turned_is_the_plain_one(volume: np.ndarray, origin: tuple[int, int, int]) -> None:
     plain = cut(volume, origin, (16, 16, 16))
-    assert np.array_equal(placed_crop(volume, origin, 16, STRAIGHT, linear=True), plain)
+    assert np.array_equal(placed_crop(partial(cut, volume), origin, 16, STRAIGHT, linear=True), plain)
     # By the other way, interpolating at whole voxels.
     nearly = Placement((0.0, 0.0, 1e-9), 1.0, (False, False, False))
-    assert np.allclose(placed_crop(volume, origin, 16, nearly, linear=True), plain, atol=1e-3)
+    assert np.allclose(placed_crop(partial(cut, volume), origin, 16, nearly, linear=True), plain, atol=1e-3)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_mirroring_turns_one_axis_round(volume: np.ndarray, axis: int) -> None:
     mirrored = Placement(None, 1.0, tuple(place == axis for place in range(3)))  # type: ignore[arg-type]
     plain = cut(volume, (5, 6, 7), (16, 16, 16))
-    assert np.array_equal(placed_crop(volume, (5, 6, 7), 16, mirrored, linear=True), np.flip(plain, axis))
+    assert np.array_equal(placed_crop(partial(cut, volume), (5, 6, 7), 16, mirrored, linear=True), np.flip(plain, axis))
 
 
 def test_a_right_angle_moves_voxels_exactly(volume: np.ndarray) -> None:
     turned = replace(STRAIGHT, degrees=(0.0, 0.0, 90.0))
-    crop = placed_crop(volume, (8, 8, 8), 15, turned, linear=True)
+    crop = placed_crop(partial(cut, volume), (8, 8, 8), 15, turned, linear=True)
     plain = cut(volume, (8, 8, 8), (15, 15, 15))
     assert np.allclose(crop, np.rot90(plain, 1, axes=(1, 0)), atol=1e-3) or np.allclose(
         crop, np.rot90(plain, 1, axes=(0, 1)), atol=1e-3
@@ -65,7 +66,8 @@ def test_a_turn_is_that_of_scipy_about_the_middle(volume: np.ndarray) -> None:
     cube = cut(volume, (4, 2, 0), (31, 31, 31))
     known = rotate(cube, 20, axes=(0, 1), reshape=False, order=1)[8:23, 8:23, 8:23]
     turns = [
-        placed_crop(volume, (12, 10, 8), 15, replace(STRAIGHT, degrees=(0.0, 0.0, a)), linear=True) for a in (20, -20)
+        placed_crop(partial(cut, volume), (12, 10, 8), 15, replace(STRAIGHT, degrees=(0.0, 0.0, a)), linear=True)
+        for a in (20, -20)
     ]
     assert min(float(np.abs(turn - known).max()) for turn in turns) < 1e-2
 
@@ -76,14 +78,16 @@ def test_a_body_that_is_turned_keeps_its_shape_whatever_the_voxels_are() -> None
     x, y, z = np.meshgrid(*axes, indexing="ij")
     ball = np.exp(-(x**2 + y**2 + z**2) / 200).astype(np.float32)
     turned = replace(STRAIGHT, degrees=(30.0, 30.0, 0.0))
-    crop = placed_crop(ball, (16, 8, 0), 16, turned, linear=True, spacing_mm=spacing)
+    crop = placed_crop(partial(cut, ball), (16, 8, 0), 16, turned, linear=True, spacing_mm=spacing)
     assert np.abs(crop - cut(ball, (16, 8, 0), (16, 16, 16))).max() < 0.04
-    assert np.abs(placed_crop(ball, (16, 8, 0), 16, turned, linear=True) - crop).max() > 0.1, "in voxels it is sheared"
+    assert np.abs(placed_crop(partial(cut, ball), (16, 8, 0), 16, turned, linear=True) - crop).max() > 0.1, (
+        "in voxels it is sheared"
+    )
 
 
 def test_a_scale_above_one_makes_the_anatomy_smaller(volume: np.ndarray) -> None:
     ramp = np.broadcast_to(np.arange(40, dtype=np.float32)[:, None, None], (40, 36, 32)).copy()
-    crop = placed_crop(ramp, (12, 10, 8), 15, replace(STRAIGHT, scale=1.4), linear=True)
+    crop = placed_crop(partial(cut, ramp), (12, 10, 8), 15, replace(STRAIGHT, scale=1.4), linear=True)
     assert np.allclose(np.diff(crop[:, 7, 7]), 1.4, atol=1e-4)
     assert crop[7, 7, 7] == pytest.approx(19)
 
@@ -91,8 +95,8 @@ def test_a_scale_above_one_makes_the_anatomy_smaller(volume: np.ndarray) -> None
 def test_corners_come_from_the_volume_and_beyond_it_is_zero() -> None:
     full = np.full((40, 40, 40), 7.0, np.float32)
     turned = replace(STRAIGHT, degrees=(30.0, 30.0, 30.0), scale=1.4)
-    assert placed_crop(full, (14, 14, 14), 12, turned, linear=True).min() == pytest.approx(7)
-    outside = placed_crop(full, (60, 60, 60), 12, turned, linear=True)
+    assert placed_crop(partial(cut, full), (14, 14, 14), 12, turned, linear=True).min() == pytest.approx(7)
+    outside = placed_crop(partial(cut, full), (60, 60, 60), 12, turned, linear=True)
     assert outside.shape == (12, 12, 12)
     assert not outside.any()
 
@@ -101,7 +105,7 @@ def test_labels_keep_their_values_and_go_with_the_image() -> None:
     label = np.zeros((40, 40, 40), np.uint8)
     label[10:30, 12:28, 8:32] = 3
     turned = Placement((25.0, -10.0, 15.0), 0.8, (True, False, True))
-    cropped = placed_crop(label, (8, 8, 8), 24, turned, linear=False)
-    image = placed_crop((label > 0).astype(np.float32), (8, 8, 8), 24, turned, linear=True)
+    cropped = placed_crop(partial(cut, label), (8, 8, 8), 24, turned, linear=False)
+    image = placed_crop(partial(cut, (label > 0).astype(np.float32)), (8, 8, 8), 24, turned, linear=True)
     assert set(np.unique(cropped)) == {0, 3}
     assert np.array_equal((image > 0.5)[np.abs(image - 0.5) > 0.3], (cropped == 3)[np.abs(image - 0.5) > 0.3])

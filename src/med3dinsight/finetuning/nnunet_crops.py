@@ -14,7 +14,7 @@ from ..training.seeding import step_generator
 from ..training.spatial_augmentation import draw_placement, placed_crop
 from ..types import Shape3
 from .config import FinetuneConfig
-from .crops import LabelledVolume
+from .labelled_volume import LabelledVolume
 
 
 def draw_nnunet_crops(
@@ -33,22 +33,22 @@ def draw_nnunet_crops(
         origin = _draw_origin(rng, volume, config.patch_size, around_foreground=number >= anywhere)
         placement = draw_placement(rng)
         placed = partial(
-            placed_crop, origin=origin, size=config.patch_size, placement=placement, spacing_mm=volume.spacing_mm
+            placed_crop, origin=origin, size=config.patch_size, placement=placement, spacing_mm=volume.case.spacing_mm
         )
         image = placed(volume.voxels, linear=True).astype(np.float32) / 255
         images.append(change_intensities(image, draw_intensity_plan(rng), rng))
-        labels.append(placed(volume.label, linear=False).astype(np.int64))
+        labels.append(placed(volume.classes, linear=False).astype(np.int64))
     return torch.from_numpy(np.stack(images))[:, None], torch.from_numpy(np.stack(labels))
 
 
 def _draw_origin(rng: np.random.Generator, volume: LabelledVolume, size: int, *, around_foreground: bool) -> Shape3:
-    shape = np.array(volume.voxels.shape)
+    shape = np.array(volume.case.shape)
     low = np.minimum(0, (shape - size) // 2)
     high = np.maximum(low, shape - size)
     origin = rng.integers(low, high + 1)
     if around_foreground and volume.places:
         place = volume.places[rng.integers(len(volume.places))]
-        voxel = np.array(np.unravel_index(place[rng.integers(len(place))], volume.voxels.shape))
+        voxel = volume.voxel_of(place, int(rng.integers(place.count)))
         origin = np.clip(voxel - size // 2, low, high)
     x, y, z = (int(value) for value in origin)
     return x, y, z

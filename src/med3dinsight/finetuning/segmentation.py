@@ -19,8 +19,9 @@ from ..volumes.nifti import write_nifti
 from ..volumes.restoring import labels_on_source_grid
 from ..workspace.voxel_store import VoxelStore
 from .config import FinetuneConfig
-from .crops import LabelledVolume, draw_crops, labelled_volume
+from .crops import draw_crops
 from .inference import predict_scores
+from .labelled_volume import labelled_volume
 from .nnunet_crops import draw_nnunet_crops
 from .people import People, class_entries
 from .task import Scores
@@ -28,6 +29,8 @@ from .task import Scores
 
 class SegmentationTask:
     """Crops of the training cases; predictions of whole test cases by sliding windows.
+
+    Crops are read from the store as they are drawn, and validation and test cases one after another.
 
     Args:
         config: Settings; ``patch_size`` is the cube's edge where cubes are taken whole.
@@ -45,7 +48,7 @@ class SegmentationTask:
     ) -> None:
         self.config, self.store, self.people, self.folder, self.device = config, store, people, folder, device
         self.num_classes = len(config.classes) + 1
-        self.volumes = [self._labelled(case) for case in people.train]
+        self.volumes = [labelled_volume(store, case, class_entries(config)) for case in people.train]
 
     def draw(self, step: int) -> tuple[Tensor, Tensor]:
         """Draws a step's crops ``(b, 1, s, s, s)`` and their class indices ``(b, s, s, s)``."""
@@ -80,10 +83,6 @@ class SegmentationTask:
     def _scores(self, network: nn.Module, case: Case) -> NDArray[np.float32]:
         config = self.config
         return predict_scores(network, self.store.volume(case.id), config.patch_size, config.overlap, self.device)
-
-    def _labelled(self, case: Case) -> LabelledVolume:
-        voxels = np.array(self.store.volume(case.id))
-        return labelled_volume(voxels, self._class_indices(case), self.num_classes, case.spacing_mm)
 
     def _class_indices(self, case: Case) -> NDArray[np.uint8]:
         label = self.store.label(case.id)

@@ -35,7 +35,8 @@ def whole_volume(voxels: NDArray[np.uint8], size: int, how: Literal["resize", "c
         return voxels
     x, y, z = voxels.shape
     if how == "crop":
-        return cut(voxels, ((x - size) // 2, (y - size) // 2, (z - size) // 2), (size,) * 3)
+        middle = cut(voxels, ((x - size) // 2, (y - size) // 2, (z - size) // 2), (size,) * 3)
+        return middle.copy()  # who keeps a view keeps the whole volume
     if min(voxels.shape) * size < max(voxels.shape):
         raise InputError(
             f"a volume of {x} x {y} x {z} voxels is thinner than one voxel of a cube of {size}",

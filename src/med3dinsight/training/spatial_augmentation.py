@@ -6,6 +6,7 @@ Methods 2021, supplement; probabilities and ranges of nnU-Net 2 for isotropic cr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,7 +17,6 @@ from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
 from ..types import Shape3, Vector3
-from ..workspace.voxel_store import cut
 
 ROTATION_PROBABILITY, ROTATION_DEGREES = 0.2, 30.0
 SCALING_PROBABILITY, SCALES = 0.2, (0.7, 1.4)
@@ -67,7 +67,7 @@ def draw_placement(rng: np.random.Generator) -> Placement:
 
 
 def placed_crop(
-    array: NDArray[Scalar],
+    read: Callable[[Shape3, Shape3], NDArray[Scalar]],
     origin: Shape3,
     size: int,
     placement: Placement,
@@ -81,26 +81,27 @@ def placed_crop(
     are filled from the volume.
 
     Args:
-        array: ``(x, y, z)``.
+        read: Reads a box of the volume by its origin and size, 0 outside the volume, as
+            :func:`~med3dinsight.workspace.voxel_store.cut` does of an array.
         origin: First voxel of the crop if it were not turned.
         size: Edge of the crop in voxels.
         placement: How it lies.
         linear: Trilinear interpolation; otherwise the nearest voxel, for label maps.
-        spacing_mm: Voxel size of the array.
+        spacing_mm: Voxel size of the volume.
 
     Returns:
-        ``(size, size, size)`` of the array's type.
+        ``(size, size, size)`` of the volume's type.
     """
     matrix = placement.matrix(spacing_mm)
     if matrix is None:
-        crop = cut(array, origin, (size,) * 3)
+        crop = read(origin, (size,) * 3)
     else:
         half = (size - 1) / 2
         middle = np.array(origin) + half
         reach = np.abs(matrix).sum(axis=1) * half + 1
         low = np.floor(middle - reach).astype(int)
         length = np.ceil(middle + reach).astype(int) + 1 - low
-        box = cut(array, _shape(low), _shape(length))
+        box = read(_shape(low), _shape(length))
         offset = middle - low - matrix @ np.full(3, half)
         crop = affine_transform(
             box, matrix, offset, output_shape=(size,) * 3, order=1 if linear else 0, mode="constant", prefilter=False

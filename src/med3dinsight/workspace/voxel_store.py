@@ -91,7 +91,11 @@ class VoxelStore:
 
     def crop(self, crop: Crop) -> NDArray[np.uint8]:
         """Reads a crop, ``(s, s, s)`` uint8; voxels outside the volume are 0."""
-        return self._box(VOLUMES, self.cases[crop.case], crop)
+        return self.box(crop.case, crop.origin, (crop.size,) * 3)
+
+    def box(self, case: str, origin: Shape3, size: Shape3) -> NDArray[np.uint8]:
+        """Reads a box of a volume, of ``size`` voxels along the axes; voxels outside the volume are 0."""
+        return self._box(VOLUMES, self.cases[case], origin, size)
 
     def label(self, case: str) -> NDArray[np.uint16]:
         """Returns a label map, ``(x, y, z)`` uint16, that cannot be written to; kept as :meth:`volume` does.
@@ -107,7 +111,15 @@ class VoxelStore:
         Raises:
             WorkspaceError: The case has no label map.
         """
-        return self._box(LABEL_MAPS, self._labelled(crop.case), crop)
+        return self.label_box(crop.case, crop.origin, (crop.size,) * 3)
+
+    def label_box(self, case: str, origin: Shape3, size: Shape3) -> NDArray[np.uint16]:
+        """Reads a box of a label map, uint16, as :meth:`box` does.
+
+        Raises:
+            WorkspaceError: The case has no label map.
+        """
+        return self._box(LABEL_MAPS, self._labelled(case), origin, size)
 
     def verify(self, progress: Progress = silent) -> Iterator[Damage]:
         """Reads everything and yields what is not as it was written; label maps of earlier versions have no hash.
@@ -157,14 +169,13 @@ class VoxelStore:
             return self._maps[kind][case.offset : case.offset + case.num_voxels].reshape(case.shape)
         return read_whole(file_of(self.folder, kind, case.id), case.shape, _TYPES[kind])
 
-    def _box(self, kind: str, case: Case, crop: Crop) -> NDArray[Any]:
-        size = (crop.size,) * 3
+    def _box(self, kind: str, case: Case, origin: Shape3, size: Shape3) -> NDArray[Any]:
         if case.offset >= 0:
-            return cut(self._read(kind, case), crop.origin, size)
+            return cut(self._read(kind, case), origin, size)
         if (kept := self._kept.get((kind, case.id))) is not None:
-            return cut(kept, crop.origin, size)
+            return cut(kept, origin, size)
         result: NDArray[Any] = np.zeros(size, dtype=_TYPES[kind])
-        if (boxes := _overlap(case.shape, crop.origin, size)) is not None:
+        if (boxes := _overlap(case.shape, origin, size)) is not None:
             result[boxes[1]] = read_box(file_of(self.folder, kind, case.id), case.shape, _TYPES[kind], boxes[0])
         return result
 

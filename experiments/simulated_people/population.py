@@ -19,7 +19,6 @@ from med3dinsight.captions.config import CaptionConfig
 from med3dinsight.captions.run import run as caption
 from med3dinsight.datasets.archives import cache_folder
 from med3dinsight.datasets.sample import fetch_sample
-from med3dinsight.datasets.table import COLUMNS
 from med3dinsight.features.config import EmbedConfig
 from med3dinsight.features.run import run as embed
 from med3dinsight.preparing.config import PrepareConfig
@@ -37,6 +36,7 @@ FOLDS = {
 }
 SPACING_MM = 3.0
 CAPTIONERS = ("tissue", "shuffled", "template")
+_COLUMNS = ("id", "subject", "modality", "image", "label", "origin", "licence")
 CROPS_PER_VOLUME = 30
 SIMULATED = 12
 ORIGIN = "SIMULATED: {} under a random diffeomorphism, with other contrast and noise; no person of its own."
@@ -126,7 +126,7 @@ def _write_table(folder: Path, store: VoxelStore, rows: list[list[str]]) -> None
     ]
     with (folder / "samples.csv").open("w", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerows([COLUMNS, *real, *rows])
+        writer.writerows([_COLUMNS, *real, *rows])
 
 
 def _paths(case: Case, folder: Path) -> list[str]:

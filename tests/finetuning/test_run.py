@@ -102,6 +102,15 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(work: Workspace) -> No
         assert outputs(work, config.run_name) == outputs(work, "undisturbed")
 
 
+def test_how_often_a_run_is_saved_is_not_part_of_what_it_is(work: Workspace) -> None:
+    with pytest.raises(KilledError):
+        run(finetune_config(checkpoint_every=1), work, progress=killed_after(3))
+    done: list[int] = []
+    run(finetune_config(checkpoint_every=4), work, progress=lambda number, total, note="": done.append(number))
+    assert 1 not in done and 4 in done
+    assert run(finetune_config(), work).done_before
+
+
 def test_a_second_run_finds_all_done_and_takes_no_torch(work: Workspace) -> None:
     first = run(finetune_config(), work)
     code = """

@@ -26,7 +26,9 @@ class FinetuneConfig(StageConfig):
 
     section: ClassVar[str] = "finetune"
     #: The table of labels counts by what it says, not by where it lies.
-    machine_settings: ClassVar[frozenset[str]] = frozenset({"device", "workers", "threads", "table", "checkpoint_every"})
+    machine_settings: ClassVar[frozenset[str]] = frozenset(
+        {"device", "workers", "threads", "table", "checkpoint_every"}
+    )
 
     run: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", description="name of the model folder; ARM-sSEED when left out"

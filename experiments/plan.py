@@ -42,6 +42,7 @@ def blocks() -> dict[str, list[Cell]]:
         "a6": compared("vit_tiny", methods_compared.MANY_SEEDS, range(2, 5)),
         "f3": finetuned("conv_tiny", ("no_text", *_REST), range(2)),
         "f4": finetuned("vit_tiny", many, range(2)),
+        "f5": finetuned("vit_tiny", many, range(2, 5)),
     }
 
 

@@ -87,7 +87,7 @@ def test_the_python_of_the_text_runs(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_every_setting_of_the_text_is_one_of_prepare(call: Call) -> None:
-    named = set(re.findall(r"prepare\.([a-z_]+)", TEXT))
+    named = set(re.findall(r"\bprepare\.([a-z_]+)", TEXT))
     from med3dinsight.preparing.config import PrepareConfig
 
     assert named <= set(PrepareConfig.model_fields)

@@ -4,8 +4,7 @@ Volumes of 96 x 96 x 60 are made on the fly as .nii.gz, in a folder that is remo
 process of its own, with one thread, after a warm-up on one volume; its peak is that of memory of its own, looked at
 every 20 ms: pages of the mapped store belong to the system, which takes them back when it needs them. Time is linear
 where seconds a volume at the largest count are those at the smallest, memory is constant where the peaks are. Two
-workers are timed against one in turn, three times each, with all that starting them takes: cubes at the largest
-count, native volumes at the middle one.
+workers are timed against one in turn at the largest count, three times each, with all that starting them takes.
 
     python benchmarks/p12_growth.py              10, 100, 1000 for preparing; 10, 30, 100 for captions and features
     python benchmarks/p12_growth.py 10 100       other counts for preparing
@@ -161,7 +160,7 @@ def main(counts: list[int]) -> None:
         }
         workers = {
             "prepare": compare_workers(root, "prepare", counts[-1]),
-            "prepare native": compare_workers(root, "prepare native", counts[min(1, len(counts) - 1)]),
+            "prepare native": compare_workers(root, "prepare native", counts[-1]),
         }
     each = rows["prepare"]["seconds_a_volume"]
     row = {

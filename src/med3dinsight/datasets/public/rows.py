@@ -37,6 +37,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
                 lines = list(csv.reader(handle, delimiter="\t" if path.suffix.lower() == ".tsv" else ","))
     except (OSError, UnicodeDecodeError, csv.Error, zipfile.BadZipFile, ElementTree.ParseError) as error:
         raise InputError(f"{path.name} is no readable table: {error}", "save it as a CSV file in UTF-8") from None
+    # Parts or cells that are missing; NotImplementedError: a compression that zipfile does not know.
     except (KeyError, IndexError, ValueError, NotImplementedError) as error:
         raise InputError(f"{path.name} is no Excel table: {error}", "save it as a CSV file in UTF-8") from None
     names = [name.strip() for name in lines[0]] if lines else []

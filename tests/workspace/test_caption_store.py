@@ -11,7 +11,7 @@ import pytest
 from med3dinsight.errors import DiskFullError, WorkspaceError
 from med3dinsight.records import Crop, SliceRef
 from med3dinsight.types import Plane
-from med3dinsight.workspace.caption_store import LEDGER, CaptionStore
+from med3dinsight.workspace.caption_store import LEDGER, LEDGER_VERSION, CaptionStore, Written
 
 SLICES = [
     SliceRef(Crop(case, (-3, 0, 12), 64), plane, index)
@@ -114,3 +114,65 @@ def test_after_kill_9_all_reported_texts_are_there_and_no_chunk_is_half(
         assert {f"{chunk}:{number}" for chunk in chunks for number in range(16)} <= set(texts)
         assert len(texts) % 16 == 0
         store.add("tissue", [("next", "goes on")])
+
+
+def test_slices_without_a_text_are_dealt_with_and_have_none(tmp_path: Path) -> None:
+    keys = [ref.key for ref in SLICES]
+    with CaptionStore(tmp_path, create=True) as store:
+        store.replace_slices(SLICES)
+        store.add(
+            "m", [Written(keys[0], "lung"), Written(keys[1], "", ("quarantined",)), Written(keys[2], "x", ("a", "b"))]
+        )
+        assert store.texts("m") == {keys[0]: "lung", keys[2]: "x"}
+        assert store.flagged("m") == {keys[1]: ("quarantined",), keys[2]: ("a", "b")}
+        assert (store.num_written("m"), store.num_written("m", only_flag="quarantined")) == (3, 1)
+        assert list(store.missing("m", page=2)) == SLICES[3:]
+        assert list(store.written("m")) == [
+            (SLICES[0], "lung", ()),
+            (SLICES[1], "", ("quarantined",)),
+            (SLICES[2], "x", ("a", "b")),
+        ]
+
+
+def test_texts_may_be_added_while_the_missing_slices_are_read(tmp_path: Path) -> None:
+    with CaptionStore(tmp_path, create=True) as store:
+        store.replace_slices(SLICES)
+        seen = []
+        for ref in store.missing("m", page=3):
+            seen.append(ref)
+            store.add("m", [(ref.key, "text")])
+        assert seen == SLICES
+        assert not list(store.missing("m"))
+
+
+@pytest.mark.parametrize("other", [SLICES[:-1], [*SLICES, SLICES[0]], SLICES[::-1], []])
+def test_a_slice_table_is_told_from_another(tmp_path: Path, other: list[SliceRef]) -> None:
+    with CaptionStore(tmp_path, create=True) as store:
+        store.replace_slices(SLICES)
+        assert store.has_slices(iter(SLICES))
+        assert not store.has_slices(iter(other))
+
+
+def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    with CaptionStore(tmp_path, create=True):
+        pass
+    database = sqlite3.connect(tmp_path / LEDGER)
+    database.execute(f"PRAGMA user_version = {LEDGER_VERSION + 1}")
+    database.close()
+    with pytest.raises(WorkspaceError, match="reads up to"):
+        CaptionStore(tmp_path)
+
+
+def test_a_ledger_from_before_there_were_flags_is_read_and_kept(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / LEDGER)
+    database.execute(
+        "CREATE TABLE captions (captioner TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, "
+        "PRIMARY KEY (captioner, key)) WITHOUT ROWID"
+    )
+    database.execute("INSERT INTO captions VALUES ('tissue', 'k', 'lung')")
+    database.commit()
+    database.close()
+    with CaptionStore(tmp_path) as store:
+        assert store.texts("tissue") == {"k": "lung"}
+        store.add("tissue", [Written("q", "fat", ("long",))])
+        assert store.flagged("tissue") == {"q": ("long",)}

@@ -40,9 +40,11 @@ def _picture(store: VoxelStore, ref: SliceRef) -> NDArray[np.uint8]:
 
 
 def embed_texts(
-    folder: Path, captioner: str, towers: TowerPair, texts: list[str], progress: Progress
+    folder: Path, captioner: str, towers: TowerPair, texts: list[str | None], progress: Progress
 ) -> NDArray[np.float16]:
     """Embeds the texts of a captioner; ``folder/CAPTIONER/text.npy``, one row a slice.
+
+    The row of a slice without a text (None, ``null`` in ``texts.json``) is NaN, so that nothing can take it for one.
 
     A text that a finished file of these towers holds already is copied, not computed: the texts of the shuffled
     control cost nothing.
@@ -50,12 +52,14 @@ def embed_texts(
     path, table = folder / captioner / "text.npy", folder / captioner / "texts.json"
     identity = fingerprint(towers.identity, texts)
     known = _known_texts(folder, towers.identity)
+    no_text = np.full(towers.text_width, np.nan, dtype=np.float32)
 
     def compute(first: int, last: int) -> NDArray[np.float32]:
         wanted = texts[first:last]
-        missing = list(dict.fromkeys(text for text in wanted if text not in known))
+        missing = list(dict.fromkeys(text for text in wanted if text is not None and text not in known))
         fresh = dict(zip(missing, towers.embed_texts(missing), strict=True)) if missing else {}
-        return np.stack([fresh[text] if text in fresh else known[text] for text in wanted])
+        found = {**known, **fresh}
+        return np.stack([no_text if text is None else found[text] for text in wanted])
 
     feature_store.fill(path, len(texts), towers.text_width, identity, compute, progress)
     write_json(table, {"identity": identity, "towers": towers.identity, "texts": texts})
@@ -70,5 +74,6 @@ def _known_texts(folder: Path, towers_identity: str) -> dict[str, NDArray[np.flo
             table.with_name("text.npy"), stored["identity"]
         ):
             features = np.asarray(feature_store.read(table.with_name("text.npy")), dtype=np.float32)
-            known.update(zip(stored["texts"], features, strict=True))
+            pairs = zip(stored["texts"], features, strict=True)
+            known.update((text, row) for text, row in pairs if text is not None)
     return known

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..errors import InputError
 from ..readouts.online import matching_accuracy
 from ..towers.projection import Projection, fit_tuned, fit_whitened, save_projections
 from .config import EmbedConfig
@@ -37,21 +38,30 @@ def fit_projections(
         config: Kind and width of the projections, and who is held out.
         folder: Where ``projection.safetensors`` is written.
         images: ``(n, d)`` image features.
-        texts: ``(n, f)`` text features.
+        texts: ``(n, f)`` text features; rows of slices without a text are NaN, and are left out.
         people: Subject of each row.
 
     Returns:
-        Retrieval before and after, on held-out people where there are any.
+        Retrieval before and after, on held-out people where there are any with texts.
+
+    Raises:
+        InputError: The people who are not held out have fewer than two slices with a text.
     """
-    hidden = np.isin(people, config.held_out)
-    train_images, train_texts = images[~hidden], texts[~hidden]
+    told, away = ~np.isnan(texts[:, 0]), np.isin(people, config.held_out)
+    fitted, hidden = told & ~away, told & away
+    if fitted.sum() < 2:
+        raise InputError(
+            f"{fitted.sum()} slices of the people to fit the projections on have a text of {config.captioner}",
+            "caption them, or hold other people out",
+        )
+    train_images, train_texts = images[fitted], texts[fitted]
     start = fit_whitened(train_images, train_texts, config.width, rotate=config.projection == "tuned")
     if config.projection == "tuned":
         final = fit_tuned(train_images, train_texts, config.width, steps=config.tuning_steps, seed=config.seed)
     else:
         final = fit_whitened(train_images, train_texts, config.width)
     save_projections(folder / "projection.safetensors", *final)
-    tested = hidden if hidden.any() else ~hidden
+    tested = hidden if hidden.any() else fitted
     return Retrieval(
         before=_recall(start, images[tested], texts[tested]),
         after=_recall(final, images[tested], texts[tested]),

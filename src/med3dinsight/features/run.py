@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..towers.registry import check_name
@@ -12,9 +11,6 @@ from ..types import Progress, silent
 from ..workspace import Workspace
 from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
 from .config import EmbedConfig
-
-if TYPE_CHECKING:
-    from ..records import SliceRef
 
 STAGE_VERSION = 1
 
@@ -25,7 +21,7 @@ class EmbedResult:
 
     Attributes:
         slices: Slices embedded by the image tower.
-        texts: Texts embedded by the text tower.
+        texts: Texts embedded by the text tower, each counted once.
         towers: Name of the towers.
         captioner: Whose texts.
         projection: "whitened" or "tuned".
@@ -34,6 +30,7 @@ class EmbedResult:
         retrieval_after: The same with the final projections.
         retrieval_training: The same on the people the projections were fitted on.
         retrieval_people: "held out" or "training": whom the first two figures are about.
+        without_text: Slices that have no text of this captioner; nothing is fitted or trained on them.
     """
 
     slices: int
@@ -46,6 +43,7 @@ class EmbedResult:
     retrieval_training: float
     retrieval_people: str
     done_before: bool = False
+    without_text: int = 0
 
 
 def run(config: EmbedConfig, workspace: Workspace, *, progress: Progress = silent) -> EmbedResult:
@@ -58,6 +56,7 @@ def run(config: EmbedConfig, workspace: Workspace, *, progress: Progress = silen
 
     Raises:
         ConfigError: The towers are unknown, or nobody is left to fit the projections on.
+        InputError: Nobody to fit the projections on has a text.
         DownloadError: The towers' weights cannot be fetched or verified.
         WorkspaceError: An earlier stage is missing or has been run anew since.
     """
@@ -98,14 +97,14 @@ def _embed(config: EmbedConfig, workspace: Workspace, progress: Progress) -> Emb
     folder = workspace.features / config.towers
     total = 2 * len(slices)
     images = embed_pictures(folder, towers, store, slices, lambda done, _, note="": progress(done, total, note))
-    ordered = [texts[ref.key] for ref in slices]
+    ordered = [texts.get(ref.key) for ref in slices]
     text = embed_texts(
         folder, config.captioner, towers, ordered, lambda done, _, note="": progress(len(slices) + done, total, note)
     )
     retrieval = fit_projections(config, folder / config.captioner, images, text, people)
     return EmbedResult(
         slices=len(slices),
-        texts=_count_texts(slices, texts),
+        texts=len(set(ordered) - {None}),
         towers=config.towers,
         captioner=config.captioner,
         projection=config.projection,
@@ -113,6 +112,7 @@ def _embed(config: EmbedConfig, workspace: Workspace, progress: Progress) -> Emb
         retrieval_after=retrieval.after,
         retrieval_training=retrieval.training,
         retrieval_people=retrieval.people,
+        without_text=ordered.count(None),
     )
 
 
@@ -123,7 +123,3 @@ def _check_people(config: EmbedConfig, people: list[str]) -> None:
         )
     if not set(people) - set(config.held_out):
         raise ConfigError("every subject is held out", "leave some people to fit the projections on")
-
-
-def _count_texts(slices: list[SliceRef], texts: dict[str, str]) -> int:
-    return len({texts[ref.key] for ref in slices})

@@ -134,12 +134,15 @@ def build_pool(
 ) -> Pool:
     """Groups the slices of the training subjects by crop, without empty slices and subjects held out.
 
+    Slices whose text is NaN have none; they are left out too.
+
     Raises:
-        InputError: No slice shows anything.
+        InputError: No slice shows anything, or none that does has a text.
     """
     by_crop: dict[Crop, list[int]] = defaultdict(list)
+    told = None if texts is None else (~texts[:, 0].isnan()).tolist()
     for row, ref in enumerate(slices):
-        if store.cases[ref.crop.case].subject not in held_out:
+        if store.cases[ref.crop.case].subject not in held_out and (told is None or told[row]):
             by_crop[ref.crop].append(row)
     rows: dict[str, dict[Crop, list[int]]] = defaultdict(dict)
     for crop, members in by_crop.items():
@@ -147,6 +150,8 @@ def build_pool(
         seen = [row for row in members if not is_empty(voxels, slices[row])]
         if seen:
             rows[store.cases[crop.case].subject][crop] = seen
+    if told is not None and not by_crop:
+        raise InputError("no slice of the training people has a text", "caption them, or hold other people out")
     if not rows:
         raise InputError("every slice of the training people is empty", "look at the prepared volumes and their window")
     return Pool(store, slices, dict(rows), images, texts)

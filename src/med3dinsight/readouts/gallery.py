@@ -34,7 +34,7 @@ class Gallery:
         positions: ``(p * j,)`` their positions relative to the crop.
         places_mm: ``(c, p, j)`` the same in mm from the crop's edge.
         features: Image and text features, each ``(c, p, j, e)``.
-        visible: ``(c, p, j)`` slices that show something.
+        visible: ``(c, p, j)`` slices that show something and have a text.
     """
 
     crops: list[Crop]
@@ -90,6 +90,9 @@ def build_gallery(
         raise ConfigError("there is no other person whose crops could be the wrong volume", "prepare more people")
     images, texts = load_targets(workspace, towers, captioner, texts_of=_true_texts(workspace, captioner))
     rows = torch.tensor([by_crop[crop] for crop in own]).reshape(len(own), len(Plane), -1)
+    visible = torch.tensor(shown).reshape(rows.shape) & ~texts[rows].isnan().any(-1)
+    if not visible.any():
+        raise InputError(f"no slice of {', '.join(people)} that shows something has a text", "caption them first")
     return Gallery(
         crops=own,
         wrong=_wrong_crops(np.random.default_rng([seed, 40]), own, others, store),
@@ -99,8 +102,8 @@ def build_gallery(
         places_mm=torch.tensor([[_place_mm(slices[row], store) for row in by_crop[crop]] for crop in own]).reshape(
             rows.shape
         ),
-        features=(images[rows], texts[rows]),
-        visible=torch.tensor(shown).reshape(rows.shape),
+        features=(images[rows], texts[rows].nan_to_num()),
+        visible=visible,
     )
 
 

@@ -14,6 +14,8 @@ def load_targets(
 ) -> tuple[Float[Tensor, "n e"], Float[Tensor, "n e"]]:
     """Returns the projected, L2-normalised image and text features of all slices of the slice table.
 
+    The text of a slice that has none is NaN.
+
     Args:
         workspace: Embedded.
         towers: Whose features.

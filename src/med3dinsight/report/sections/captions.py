@@ -89,7 +89,8 @@ def _examples(inputs: Inputs, captioners: list[str], amount: int) -> tuple[Examp
     for number, case in enumerate([case.id for case in inputs.cases if case.id in first_crops][:amount]):
         plane = Plane(number % len(Plane))
         ref, view = _middle(renderer, [ref for ref in first_crops[case] if ref.plane == plane])
-        found = [Text(name, CAPTIONER_WORDS.get(name, ""), texts[name].get(ref.key, "")) for name in captioners]
+        told = [name for name in captioners if ref.key in texts[name]]
+        found = [Text(name, CAPTIONER_WORDS.get(name, ""), texts[name][ref.key]) for name in told]
         examples.append(_example(case, view, tuple(found)))
     return tuple(examples)
 

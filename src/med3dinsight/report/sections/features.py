@@ -31,10 +31,10 @@ def feature_section(inputs: Inputs) -> FeatureSection | None:
         return None
     ordered = sorted(records.values(), key=lambda record: record.result["captioner"] == "shuffled")
     results = [record.result for record in ordered]
-    slices = _slices_by_case(inputs)
     rows = []
     for record in ordered:
         result, held_out = record.result, set(record.config.get("held_out", ()))
+        slices = _slices_by_case(inputs, result["captioner"])
         tested = sum(slices[case.id] for case in inputs.cases if not held_out or case.subject in held_out)
         rows.append(
             (
@@ -54,11 +54,13 @@ def feature_section(inputs: Inputs) -> FeatureSection | None:
     )
 
 
-def _slices_by_case(inputs: Inputs) -> Counter[str]:
+def _slices_by_case(inputs: Inputs, captioner: str) -> Counter[str]:
+    """Counts the slices with a text of a captioner."""
     if not inputs.of_stage("caption"):
         return Counter()  # the captions were cleaned away
     with CaptionStore(inputs.workspace.captions) as ledger:
-        return Counter(ref.crop.case for ref in ledger.slices())
+        texts = ledger.texts(captioner)
+        return Counter(ref.crop.case for ref in ledger.each_slice() if ref.key in texts)
 
 
 def _whom(people: str, held_out: list[str]) -> str:

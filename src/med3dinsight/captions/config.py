@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from ..config import StageConfig
 from ..errors import suggest
-from .registry import CAPTIONERS
+from .registry import CAPTIONERS, CaptionerEntry, find_captioners
 
 #: Settings that only the sampling "informative" reads.
 _INFORMATIVE = ("least_body", "most_alike")
@@ -21,8 +23,20 @@ class CaptionConfig(StageConfig):
     """
 
     section: ClassVar[str] = "caption"
+    machine_settings: ClassVar[frozenset[str]] = frozenset({"engine", "workers", "sample", "existing"})
 
-    captioner: str = Field("tissue", description="who writes: tissue, template or shuffled")
+    captioner: str = Field("tissue", description="who writes: a name of `med3dinsight captioners`")
+    name: str = Field(
+        "", description="name that the texts are kept under, so that two models can be compared; the captioner's own"
+    )
+    existing: Path | None = Field(
+        None, description="imported: CSV, TSV or Parquet file with the columns text, and key or case, plane, index"
+    )
+    sample: int | None = Field(
+        None, ge=1, description="write so many texts, spread over all slices, and stop: to look at them first"
+    )
+    engine: Literal["local", "ray"] = Field("local", description="local: this machine; ray: a Ray cluster")
+    workers: int = Field(1, ge=0, le=1024, description="processes that describe slices; 0: one a core")
     shuffle_of: str = Field("tissue", description="whose texts `shuffled` deals out; caption with it first")
     seed: int = Field(0, ge=0, description="of the crops that are drawn and of the shuffling")
     crop_size: int = Field(64, ge=8, le=512, description="edge of a crop in voxels (native protocol)")
@@ -40,17 +54,33 @@ class CaptionConfig(StageConfig):
         0.97, gt=0, le=1, description="informative: slices that follow each other correlate less than this"
     )
 
-    @field_validator("captioner", "shuffle_of")
+    @field_validator("captioner")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in CAPTIONERS:
-            raise ValueError(f"no captioner of that name; {suggest(value, CAPTIONERS)}")
+        if value not in CAPTIONERS and value not in (names := find_captioners()):
+            raise ValueError(f"no captioner of that name; {suggest(value, names)}")
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def _a_folder(cls, value: str, info: ValidationInfo) -> str:
+        if value and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+            raise ValueError("a name has letters, digits, dots, dashes and underscores, 64 at most")
+        if value in CAPTIONERS and value != info.data.get("captioner"):
+            raise ValueError("that is the name of another captioner")
+        return value
+
+    @field_validator("existing")
+    @classmethod
+    def _for_imports(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("captioner") != "imported":
+            raise ValueError('only the captioner "imported" reads it')
         return value
 
     @field_validator("shuffle_of")
     @classmethod
     def _written(cls, value: str) -> str:
-        if CAPTIONERS[value].load is None:
+        if value in CAPTIONERS and CAPTIONERS[value].way == "dealt":
             raise ValueError("its texts are dealt out already; name the captioner that wrote them")
         return value
 
@@ -69,6 +99,16 @@ class CaptionConfig(StageConfig):
             raise ValueError('only sampling = "informative" reads it')
         return value
 
+    @property
+    def kept_as(self) -> str:
+        """Name of the folder, and of the texts in the ledger."""
+        return self.name or self.captioner
+
+    @property
+    def entry(self) -> CaptionerEntry:
+        """The captioner's entry of the registry."""
+        return CAPTIONERS[self.captioner] if self.captioner in CAPTIONERS else find_captioners()[self.captioner]
+
     def slice_settings(self) -> dict[str, Any]:
         """Returns the settings that decide which uniform slices there are."""
         return self.model_dump(include={"seed", "crop_size", "crops_per_volume", "positions_per_plane"})
@@ -76,6 +116,8 @@ class CaptionConfig(StageConfig):
     def identity(self) -> dict[str, Any]:
         """Returns the settings that decide the result; ``shuffle_of`` matters to ``shuffled`` alone."""
         identity = super().identity()
+        if not self.name:
+            identity.pop("name")
         if self.sampling == "uniform":
             for name in ("sampling", *_INFORMATIVE):
                 identity.pop(name)

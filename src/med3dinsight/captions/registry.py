@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from .plugins import find_plug_ins
 
 if TYPE_CHECKING:
     from .captioner import Captioner
+
+#: How texts come about: ``view``: a :class:`Captioner` looks at each slice; ``dealt``: another captioner's texts;
+#: ``imported``: they exist already.
+Way = Literal["view", "dealt", "imported"]
 
 
 @dataclass(frozen=True)
@@ -15,16 +21,18 @@ class CaptionerEntry:
     """One captioner that can be named.
 
     Attributes:
-        load: Makes the captioner; None for ``shuffled``, whose texts are another captioner's.
+        load: Makes the captioner; None where nobody looks at slices.
         version: Raised when the same slice would get another text; texts of an older one are made anew.
         kind: What it is, in a few words.
         source: Where it comes from.
+        way: How its texts come about.
     """
 
     load: Callable[[], Captioner] | None
     version: int
     kind: str
     source: str
+    way: Way = "view"
 
 
 def _tissue() -> Captioner:
@@ -42,13 +50,23 @@ def _template() -> Captioner:
 CAPTIONERS: dict[str, CaptionerEntry] = {
     "tissue": CaptionerEntry(_tissue, 2, "rule-based describer of tissues, no language model", "built in"),
     "template": CaptionerEntry(_template, 1, "control: modality, plane and place in the scan only", "built in"),
-    "shuffled": CaptionerEntry(None, 2, "control: another captioner's texts, dealt out wrongly", "built in"),
+    "shuffled": CaptionerEntry(None, 2, "control: another captioner's texts, dealt out wrongly", "built in", "dealt"),
+    "imported": CaptionerEntry(None, 1, "texts that exist already, from a CSV or Parquet file", "built in", "imported"),
 }
+
+
+def find_captioners() -> dict[str, CaptionerEntry]:
+    """Returns all captioners that can be named: the built-in ones and plug-ins."""
+    plug_ins = find_plug_ins(CAPTIONERS)
+    return {
+        **CAPTIONERS,
+        **{name: CaptionerEntry(load, 1, "plug-in", source) for name, (load, source) in plug_ins.items()},
+    }
 
 
 def list_captioners() -> list[dict[str, Any]]:
     """Returns a row for each captioner: name, parameters, tokens, kind, source."""
     return [
         {"name": name, "parameters": None, "tokens": None, "kind": entry.kind, "source": entry.source}
-        for name, entry in CAPTIONERS.items()
+        for name, entry in find_captioners().items()
     ]

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
+from ..engines import usable_cores
 from ..errors import InputError, WorkspaceError
 from ..records import SliceRef
 from ..slices.informative import Informative, plan_informative
 from ..slices.sampling import plan_slices
 from ..types import Progress, silent
 from ..workspace import Workspace
-from ..workspace.caption_store import CaptionStore
+from ..workspace.caption_store import CaptionStore, Written
 from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
 from ..workspace.voxel_store import VoxelStore
 from .config import CaptionConfig
-from .registry import CAPTIONERS
-from .texts import drop_outdated_texts, writer_of
+from .describing import CHUNK_SLICES as CHUNK_SLICES
+from .describing import Describer, describe_slices, in_chunks
+from .importing import hash_of, read_texts
+from .publishing import publish
+from .texts import deal_texts, drop_outdated_texts
 
-STAGE_VERSION = 1
-#: Slices whose texts are stored in one transaction: what a kill loses at most.
-CHUNK_SLICES = 256
+STAGE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,10 @@ class CaptionResult:
         quarantined: Slices whose text was refused.
         requests_sent: Questions that left the machine.
         cost_usd: What they cost.
-        captioner: Who wrote.
+        captioner: The name that the texts are kept under.
         unfilled: Slices of the quotas that no informative slice was left for.
+        without_text: Slices that have none, for whatever reason; training leaves them out.
+        left: Slices that are still to be dealt with, after a sample.
         done_before: True where the stage was complete and nothing was done.
     """
 
@@ -43,6 +49,8 @@ class CaptionResult:
     cost_usd: float
     captioner: str
     unfilled: int = 0
+    without_text: int = 0
+    left: int = 0
     done_before: bool = False
 
 
@@ -55,19 +63,21 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
         progress: Told about every chunk of slices.
 
     Raises:
-        ConfigError: The crops are smaller than the positions asked for.
-        InputError: No slice is informative.
+        ConfigError: The crops are smaller than the positions asked for, or there is no file to import.
+        InputError: No slice is informative, or a file to import is no such table.
         WorkspaceError: Nothing is prepared, or what is to be shuffled has not been captioned.
         DiskFullError: The disk is full; the texts so far stay.
     """
     started = time.time()
     prepared = workspace.require(workspace.prepared, "prepare")
-    inputs = [prepared.fingerprint, CAPTIONERS[config.captioner].version]
-    if config.captioner == "shuffled":
+    inputs: list[Any] = [prepared.fingerprint, config.entry.version]
+    if config.entry.way == "dealt":
         shuffled = workspace.require(workspace.captions / config.shuffle_of, f"caption --captioner {config.shuffle_of}")
         inputs.append(shuffled.fingerprint)
+    if config.entry.way == "imported":
+        inputs.append(hash_of(config.existing))
     identity = fingerprint("caption", STAGE_VERSION, config.identity(), inputs)
-    folder = workspace.captions / config.captioner
+    folder = workspace.captions / config.kept_as
     if (record := completed(folder, identity)) is not None:
         return CaptionResult(**{**record.result, "done_before": True})
     with workspace.lock("captions"):
@@ -75,8 +85,13 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
         slices, unfilled = _plan(config, store, whole=prepared.config.get("protocol") == "cube128")
         with CaptionStore(workspace.captions, create=True) as ledger:
             _set_slices(config, workspace, ledger, slices)
+            del slices
+            drop_outdated_texts(config, workspace, ledger, store)
             _write_texts(config, workspace, ledger, store, progress)
-        result = CaptionResult(len(slices), 0, 0, 0.0, config.captioner, unfilled)
+            result = _result(config, ledger, unfilled)
+            if result.left:
+                return result
+            publish(config, folder, ledger, dict(store.cases))
         shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
         made_from = {"prepared": prepared.fingerprint}
         write_record(folder, StageRecord("caption", identity, shown, asdict(result), seconds, inputs=made_from))
@@ -98,9 +113,9 @@ def _plan(config: CaptionConfig, store: VoxelStore, *, whole: bool) -> tuple[lis
 
 
 def _set_slices(config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, slices: list[SliceRef]) -> None:
-    if ledger.slices() == slices:
+    if ledger.has_slices(slices):
         return
-    if config.captioner == "shuffled":
+    if config.entry.way == "dealt":
         raise WorkspaceError(
             f"{config.shuffle_of} has captioned other slices than these settings ask for",
             f"run `med3dinsight caption --captioner {config.shuffle_of}` with the same slice settings first",
@@ -114,13 +129,67 @@ def _set_slices(config: CaptionConfig, workspace: Workspace, ledger: CaptionStor
 def _write_texts(
     config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, store: VoxelStore, progress: Progress
 ) -> None:
-    slices = ledger.slices()
-    drop_outdated_texts(config, workspace, ledger, store)
-    done = ledger.texts(config.captioner)
-    missing = [ref for ref in slices if ref.key not in done]
-    write = writer_of(config, ledger, store)
-    progress(len(slices) - len(missing), len(slices))
-    for first in range(0, len(missing), CHUNK_SLICES):
-        chunk = missing[first : first + CHUNK_SLICES]
-        ledger.add(config.captioner, [(ref.key, write(ref)) for ref in chunk])
-        progress(len(slices) - len(missing) + first + len(chunk), len(slices))
+    total = ledger.num_slices()
+    done = ledger.num_written(config.kept_as)
+    progress(done, total)
+    for chunk in _texts(config, workspace, ledger, store):
+        ledger.add(config.kept_as, chunk)
+        done += len(chunk)
+        progress(done, total)
+
+
+def _texts(
+    config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, store: VoxelStore
+) -> Iterator[list[Written]]:
+    """Yields the texts of the slices that have none, chunk by chunk."""
+    missing = _sampled(config, ledger)
+    if config.entry.way == "view":
+        workers = config.workers or (usable_cores() if config.engine == "local" else 0)
+        yield from describe_slices(
+            Describer(workspace.prepared, config.captioner), missing, engine=config.engine, workers=workers
+        )
+        return
+    given = deal_texts(config, ledger, store) if config.entry.way == "dealt" else _imported(config, ledger, store)
+    for chunk in in_chunks(missing):
+        yield [_given(ref.key, given) for ref in chunk]
+
+
+def _given(key: str, texts: dict[str, str]) -> Written:
+    return Written(key, texts[key]) if key in texts else Written(key, "", ("no-text",))
+
+
+def _sampled(config: CaptionConfig, ledger: CaptionStore) -> Iterable[SliceRef]:
+    """Returns the slices to deal with now; of a sample, those that are spread evenly over the table."""
+    missing = ledger.missing(config.kept_as)
+    total = ledger.num_slices()
+    if config.sample is None or config.sample >= total:
+        return missing
+    wanted = {number * total // config.sample for number in range(config.sample)}
+    keys = {ref.key for row, ref in enumerate(ledger.each_slice()) if row in wanted}
+    return (ref for ref in missing if ref.key in keys)
+
+
+def _imported(config: CaptionConfig, ledger: CaptionStore, store: VoxelStore) -> dict[str, str]:
+    assert config.existing is not None  # refused before
+    texts = dict(read_texts(config.existing, store))
+    if not any(ref.key in texts for ref in ledger.each_slice()):
+        raise InputError(
+            f"none of the {len(texts)} texts of {config.existing} is about a slice of this workspace",
+            "compare it with captions/template/captions.parquet, which `caption --captioner template` writes",
+        )
+    return texts
+
+
+def _result(config: CaptionConfig, ledger: CaptionStore, unfilled: int) -> CaptionResult:
+    dealt_with = ledger.num_written(config.kept_as)
+    without = ledger.num_without_text(config.kept_as)
+    return CaptionResult(
+        captioned=dealt_with - without,
+        quarantined=ledger.num_written(config.kept_as, only_flag="quarantined"),
+        requests_sent=0,
+        cost_usd=0.0,
+        captioner=config.kept_as,
+        unfilled=unfilled,
+        without_text=without,
+        left=ledger.num_slices() - dealt_with,
+    )

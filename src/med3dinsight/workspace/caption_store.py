@@ -143,10 +143,6 @@ class CaptionStore:
         """Returns how many slices there are."""
         return int(self._database.execute("SELECT COUNT(*) FROM slices").fetchone()[0])
 
-    def num_missing(self, captioner: str) -> int:
-        """Returns how many slices a captioner has not dealt with."""
-        return self.num_slices() - self.num_written(captioner)
-
     def num_written(self, captioner: str, *, only_flag: str = "") -> int:
         """Returns how many slices of the table a captioner has dealt with.
 
@@ -159,6 +155,11 @@ class CaptionStore:
             "SELECT COUNT(*) FROM slices JOIN captions USING (key) WHERE captioner = ? AND ' ' || flags || ' ' LIKE ?"
         )
         return int(self._database.execute(query, (captioner, like)).fetchone()[0])
+
+    def num_without_text(self, captioner: str) -> int:
+        """Returns how many slices of the table a captioner has dealt with and left without a text."""
+        query = "SELECT COUNT(*) FROM slices JOIN captions USING (key) WHERE captioner = ? AND text = ''"
+        return int(self._database.execute(query, (captioner,)).fetchone()[0])
 
     def missing(self, captioner: str, page: int = 1024) -> Iterator[SliceRef]:
         """Yields the slices that a captioner has not dealt with, in the order of the table.

@@ -1,0 +1,85 @@
+"""Texts by captioners that look at one slice after another, in this process, in several, or on a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..engines import ENGINES, Failed
+from ..errors import InputError, Med3DInsightError
+from ..records import SliceRef
+from ..slices.rendering import SliceRenderer
+from ..workspace.caption_store import Written
+from ..workspace.voxel_store import VoxelStore
+from .registry import find_captioners
+
+#: Slices whose texts are stored in one transaction: what a kill loses at most, for each worker.
+CHUNK_SLICES = 256
+
+
+class Describer:
+    """Gives chunks of slices their texts; it can be sent to another process, where it opens the volumes itself.
+
+    Args:
+        prepared: Folder of the prepared volumes.
+        captioner: A name of the registry.
+    """
+
+    def __init__(self, prepared: Path, captioner: str) -> None:
+        self.prepared, self.captioner = prepared, captioner
+        self._opened: tuple[Any, SliceRenderer] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"prepared": self.prepared, "captioner": self.captioner, "_opened": None}
+
+    def __call__(self, slices: list[SliceRef]) -> list[Written]:
+        """Describes slices.
+
+        Raises:
+            ConfigError: The captioner is a plug-in that is broken.
+        """
+        if self._opened is None:
+            load = find_captioners()[self.captioner].load
+            assert load is not None  # only captioners that look at slices come here
+            self._opened = (load(), SliceRenderer(VoxelStore(self.prepared)))
+        captioner, renderer = self._opened
+        return [Written(ref.key, captioner.describe(renderer.view(ref))) for ref in slices]
+
+
+def describe_slices(
+    describer: Describer, slices: Iterable[SliceRef], *, engine: str, workers: int
+) -> Iterator[list[Written]]:
+    """Yields the texts of slices, chunk by chunk in their order.
+
+    Args:
+        describer: Who describes.
+        slices: In the order of their volumes.
+        engine: A name of :data:`~med3dinsight.engines.ENGINES`.
+        workers: Processes at a time.
+
+    Raises:
+        InputError: A volume cannot be described.
+        Med3DInsightError: The captioner has a bug.
+    """
+    for outcome in ENGINES[engine](describer, in_chunks(slices), workers):
+        if isinstance(outcome, Failed):
+            raise (InputError if outcome.expected else Med3DInsightError)(outcome.reason, outcome.hint)
+        yield outcome
+
+
+def in_chunks(slices: Iterable[SliceRef], size: int = CHUNK_SLICES) -> Iterator[list[SliceRef]]:
+    """Yields slices in lists of equal length, the last one shorter.
+
+    Example:
+        >>> [len(chunk) for chunk in in_chunks(range(5), 2)]
+        [2, 2, 1]
+    """
+    chunk: list[SliceRef] = []
+    for ref in slices:
+        chunk.append(ref)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -8,6 +8,7 @@
         ├── InputError                a scan, label map or table that cannot be used as it is
         ├── WorkspaceError            a workspace that is missing, incomplete or of another format
         │   └── WorkspaceLockedError  another process is working in it
+        ├── PrivacyError              something that must not leave the machine would leave it
         ├── LeakageError              a test subject would be seen in training
         ├── DownloadError             sample data or weights that cannot be fetched or verified
         ├── DiskFullError             no space left while writing
@@ -69,6 +70,10 @@ class WorkspaceError(UserError):
 
 class WorkspaceLockedError(WorkspaceError):
     """Another living process is working in the workspace."""
+
+
+class PrivacyError(UserError):
+    """Slices would leave the machine, and nobody who may has said that they can."""
 
 
 class LeakageError(UserError):

@@ -9,6 +9,7 @@
         ├── WorkspaceError            a workspace that is missing, incomplete or of another format
         │   └── WorkspaceLockedError  another process is working in it
         ├── PrivacyError              something that must not leave the machine would leave it
+        ├── FatalError                a chat model answers no request at all: key, address, model or quota
         ├── LeakageError              a test subject would be seen in training
         ├── DownloadError             sample data or weights that cannot be fetched or verified
         ├── DiskFullError             no space left while writing
@@ -74,6 +75,10 @@ class WorkspaceLockedError(WorkspaceError):
 
 class PrivacyError(UserError):
     """Slices would leave the machine, and nobody who may has said that they can."""
+
+
+class FatalError(UserError):
+    """A chat model answers no request at all: the key, the address, the model or the quota is at fault."""
 
 
 class LeakageError(UserError):

@@ -19,8 +19,20 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "med3dinsight"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py")))
-STAGES = ["captions", "evaluation", "features", "finetuning", "preparing", "pretraining", "report"]
-NO_TORCH = ["cli", "datasets", "engines", "metrics", "preparing", "report", "slices", "study", "volumes", "workspace"]
+STAGES = ["auditing", "captions", "evaluation", "features", "finetuning", "preparing", "pretraining", "report"]
+NO_TORCH = [
+    "auditing",
+    "cli",
+    "datasets",
+    "engines",
+    "metrics",
+    "preparing",
+    "report",
+    "slices",
+    "study",
+    "volumes",
+    "workspace",
+]
 #: Rooms that are torch through and through: their packages may import it at once.
 ALL_TORCH = ["losses"]
 

@@ -21,7 +21,7 @@ from med3dinsight.errors import DiskFullError, InputError, Med3DInsightError
 from .conftest import Call
 
 COMMON = {"config", "overrides", "json", "dry_run", "device", "engine"}
-NOT_BUILT = ["doctor", "caption-audit", "retrieve", "export"]
+NOT_BUILT = ["doctor", "retrieve", "export"]
 BUILT = [name for name in VERBS if name not in NOT_BUILT]
 
 

@@ -100,6 +100,23 @@ STAGES = [
         {"train": ("a",), "test": ("b",)},
         {"arms": {"insight-s0": {"mean_auc": 0.7}}},
     ),
+    Stage(
+        "caption-audit",
+        "auditing.run.run",
+        ["--captioner", "tissue", "--against", "template"],
+        {"captioner": "tissue", "against": "template"},
+        {
+            "captioner": "tissue",
+            "texts": 3,
+            "score": 0.5,
+            "plane": 1.0,
+            "modality": 1.0,
+            "side": None,
+            "organs": None,
+            "audit": "audit.json",
+            "page": "index.html",
+        },
+    ),
     Stage("report", "report.run.run", [], {}, {"page": Path("report/index.html")}),
 ]
 

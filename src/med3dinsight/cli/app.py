@@ -35,6 +35,7 @@ VERBS: dict[str, Verb] = {
     "prepare": Verb("prepare", "prepare", "Scans -> prepared volumes."),
     "slices": Verb("slices", "slices", "Slices of prepared volumes -> pictures."),
     "caption": Verb("caption", "caption", "Slices -> texts."),
+    "caption-audit": Verb("caption_audit", "caption_audit", "How far the texts can be trusted."),
     "embed": Verb("embed", "embed", "Slices and texts -> 2D features."),
     "pretrain": Verb("pretrain", "pretrain", "Features and volumes -> a 3D encoder."),
     "finetune": Verb("finetune", "finetune", "An encoder and labels -> a model."),
@@ -54,7 +55,6 @@ VERBS: dict[str, Verb] = {
     "towers": Verb("listings", "towers", "Pairs of 2D towers that can be named."),
     "methods": Verb("listings", "methods", "Pre-training methods that can be named."),
     "doctor": Verb("not_built", "doctor", "Machine, parts and forecasts (not built yet)."),
-    "caption-audit": Verb("not_built", "caption_audit", "How far the texts can be trusted (not built yet)."),
     "retrieve": Verb("not_built", "retrieve", "Text and volume retrieval (not built yet)."),
     "export": Verb("not_built", "export", "Weights to where people work (not built yet)."),
 }

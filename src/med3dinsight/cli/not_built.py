@@ -15,11 +15,6 @@ def doctor() -> NoReturn:
     _refuse("doctor", "`med3dinsight status WORK` says what is done")
 
 
-def caption_audit() -> NoReturn:
-    """Will show how far the texts can be trusted (not built yet)."""
-    _refuse("caption-audit", "the report shows slices beside their captions")
-
-
 def retrieve() -> NoReturn:
     """Will retrieve volumes by text and texts by volume (not built yet)."""
     _refuse("retrieve", "`med3dinsight localize WORK` is the built read-out of that kind")

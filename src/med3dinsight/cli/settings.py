@@ -17,6 +17,7 @@ TABLES = (
     "study",
     "prepare",
     "caption",
+    "audit",
     "embed",
     "pretrain",
     "finetune",

@@ -15,7 +15,7 @@ from ..workspace.voxel_store import read_manifest
 
 STUDY = "study.json"
 #: Folders below the workspace in which stages leave their records, the sample data's first.
-_FOLDERS = ("sample", "prepared", "captions", "features", "pretraining", "finetuning", "evaluation")
+_FOLDERS = ("sample", "prepared", "captions", "audit", "features", "pretraining", "finetuning", "evaluation")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from .workspace import STAGES, Workspace
 FOLDER_OF_VERB = {
     "prepare": "prepared",
     "caption": "captions",
+    "caption-audit": "audit",
     "embed": "features",
     "pretrain": "pretraining",
     "finetune": "finetuning",

@@ -18,7 +18,7 @@ from .provenance import StageRecord, read_record
 FORMAT_VERSION = 1
 MARKER = "workspace.json"
 #: Stage folders in the order of the data.
-STAGES = ("prepared", "captions", "features", "pretraining", "finetuning", "evaluation", "report")
+STAGES = ("prepared", "captions", "audit", "features", "pretraining", "finetuning", "evaluation", "report")
 
 
 class Workspace:
@@ -78,6 +78,11 @@ class Workspace:
     def captions(self) -> Path:
         """The slice table and caption ledger."""
         return self.root / "captions"
+
+    @property
+    def audit(self) -> Path:
+        """One folder a captioner whose texts were audited."""
+        return self.root / "audit"
 
     @property
     def features(self) -> Path:

@@ -22,6 +22,7 @@ from med3dinsight.towers.projection import fit_whitened, load_projections
 from med3dinsight.towers.registry import TOWERS, TowerEntry
 from med3dinsight.workspace import feature_store
 from med3dinsight.workspace.caption_store import CaptionStore
+from med3dinsight.workspace.feature_memo import MEMO
 from med3dinsight.workspace.voxel_store import VoxelStore
 
 
@@ -37,10 +38,12 @@ def captioned(toy: Toy) -> list[SliceRef]:
 
 
 def files(toy: Toy) -> dict[str, bytes]:
-    """All that embedding leaves but its records, which carry times."""
+    """All that embedding leaves but its records, which carry times, and the memo, whose pages lie as they came."""
     folder = toy.workspace.features
     return {
-        str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "stage.json"
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != "stage.json" and not p.name.startswith(MEMO)
     }
 
 

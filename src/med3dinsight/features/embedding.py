@@ -8,22 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import SliceRef
-from ..slices.pixels import in_proportion, slice_pixels
 from ..towers.tower import TowerPair
 from ..types import Progress
 from ..workspace import feature_store
+from ..workspace.feature_memo import FeatureMemo, content_key
 from ..workspace.files import read_json, write_json
 from ..workspace.provenance import fingerprint
 from ..workspace.voxel_store import VoxelStore
+from .pictures import picture_features
 
 
 def embed_pictures(
-    folder: Path, towers: TowerPair, store: VoxelStore, slices: list[SliceRef], progress: Progress
+    folder: Path, towers: TowerPair, memo: FeatureMemo, store: VoxelStore, slices: list[SliceRef], progress: Progress
 ) -> NDArray[np.float16]:
     """Embeds every slice of the table as displayed; ``folder/image.npy``, one row a slice."""
 
-    def compute(first: int, last: int) -> NDArray[np.float32]:
-        return towers.embed_images([_picture(store, ref) for ref in slices[first:last]])
+    def compute(first: int, last: int) -> NDArray[np.float16]:
+        return picture_features(towers, store, memo, slices[first:last])
 
     voxels = {case.id: case.voxel_sha256 for case in store.cases.values()}
     identity = fingerprint(towers.identity, [ref.key for ref in slices], voxels)
@@ -32,48 +33,39 @@ def embed_pictures(
     return feature_store.read(path)
 
 
-def _picture(store: VoxelStore, ref: SliceRef) -> NDArray[np.uint8]:
-    """A slice as displayed; towers resize it to a square, so that one of long voxels is made square before."""
-    spacing = store.cases[ref.crop.case].spacing_mm
-    across, down = (spacing[axis] for axis in range(3) if axis != ref.plane.axis)
-    return in_proportion(slice_pixels(store.volume(ref.crop.case), ref), (down, across))
-
-
 def embed_texts(
-    folder: Path, captioner: str, towers: TowerPair, texts: list[str | None], progress: Progress
+    folder: Path, captioner: str, towers: TowerPair, memo: FeatureMemo, texts: list[str | None], progress: Progress
 ) -> NDArray[np.float16]:
     """Embeds the texts of a captioner; ``folder/CAPTIONER/text.npy``, one row a slice.
 
     The row of a slice without a text (None, ``null`` in ``texts.json``) is NaN, so that nothing can take it for one.
 
-    A text that a finished file of these towers holds already is copied, not computed: the texts of the shuffled
-    control cost nothing.
+    A text that a finished file of these towers held when this one was begun is copied, not computed: the texts of the
+    shuffled control cost nothing. Texts of this file are not: a text tower's last bits depend on the texts beside it,
+    and after a kill the same ones must come out.
     """
     path, table = folder / captioner / "text.npy", folder / captioner / "texts.json"
     identity = fingerprint(towers.identity, texts)
-    known = _known_texts(folder, towers.identity)
-    no_text = np.full(towers.text_width, np.nan, dtype=np.float32)
+    _remember_finished(folder, towers.identity, memo)
+    no_text = np.full(towers.text_width, np.nan, dtype=np.float16)
 
-    def compute(first: int, last: int) -> NDArray[np.float32]:
-        wanted = texts[first:last]
-        missing = list(dict.fromkeys(text for text in wanted if text is not None and text not in known))
-        fresh = dict(zip(missing, towers.embed_texts(missing), strict=True)) if missing else {}
-        found = {**known, **fresh}
-        return np.stack([no_text if text is None else found[text] for text in wanted])
+    def compute(first: int, last: int) -> NDArray[np.float16]:
+        wanted = {text: content_key(text.encode()) for text in texts[first:last] if text is not None}
+        known = memo.find("text", wanted.values())
+        found = {text: known[key] for text, key in wanted.items() if key in known}
+        if missing := [text for text in wanted if text not in found]:
+            found.update(zip(missing, towers.embed_texts(missing).astype(np.float16), strict=True))
+        return np.stack([no_text if text is None else found[text] for text in texts[first:last]])
 
     feature_store.fill(path, len(texts), towers.text_width, identity, compute, progress)
     write_json(table, {"identity": identity, "towers": towers.identity, "texts": texts})
     return feature_store.read(path)
 
 
-def _known_texts(folder: Path, towers_identity: str) -> dict[str, NDArray[np.float32]]:
-    known: dict[str, NDArray[np.float32]] = {}
-    for table in sorted(folder.glob("*/texts.json")):
-        stored = read_json(table)
-        if stored["towers"] == towers_identity and feature_store.is_complete(
-            table.with_name("text.npy"), stored["identity"]
-        ):
-            features = np.asarray(feature_store.read(table.with_name("text.npy")), dtype=np.float32)
-            pairs = zip(stored["texts"], features, strict=True)
-            known.update((text, row) for text, row in pairs if text is not None)
-    return known
+def _remember_finished(folder: Path, towers_identity: str, memo: FeatureMemo) -> None:
+    """Takes the texts of all finished files of these towers into the memo."""
+    for table in sorted(folder.glob("*/texts.json"), reverse=True):
+        stored, path = read_json(table), table.with_name("text.npy")
+        if stored["towers"] == towers_identity and feature_store.is_complete(path, stored["identity"]):
+            pairs = zip(stored["texts"], feature_store.read(path), strict=True)
+            memo.add("text", {content_key(text.encode()): row for text, row in pairs if text is not None})

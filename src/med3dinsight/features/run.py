@@ -82,6 +82,7 @@ def _embed(config: EmbedConfig, workspace: Workspace, progress: Progress) -> Emb
     from ..towers.registry import load_towers
     from ..training.precision import choose_device, limit_threads
     from ..workspace.caption_store import CaptionStore
+    from ..workspace.feature_memo import FeatureMemo
     from ..workspace.voxel_store import VoxelStore
     from .embedding import embed_pictures, embed_texts
     from .projecting import fit_projections
@@ -96,11 +97,20 @@ def _embed(config: EmbedConfig, workspace: Workspace, progress: Progress) -> Emb
     towers = load_towers(config.towers, device)
     folder = workspace.features / config.towers
     total = 2 * len(slices)
-    images = embed_pictures(folder, towers, store, slices, lambda done, _, note="": progress(done, total, note))
     ordered = [texts.get(ref.key) for ref in slices]
-    text = embed_texts(
-        folder, config.captioner, towers, ordered, lambda done, _, note="": progress(len(slices) + done, total, note)
-    )
+    with FeatureMemo(workspace.features, towers.identity) as memo:
+        images = embed_pictures(
+            folder, towers, memo, store, slices, lambda done, _, note="": progress(done, total, note)
+        )
+        later = len(slices)
+        text = embed_texts(
+            folder,
+            config.captioner,
+            towers,
+            memo,
+            ordered,
+            lambda done, _, note="": progress(later + done, total, note),
+        )
     retrieval = fit_projections(config, folder / config.captioner, images, text, people)
     return EmbedResult(
         slices=len(slices),

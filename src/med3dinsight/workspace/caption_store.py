@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from ..errors import WorkspaceError
 from ..records import Crop, SliceRef
 from ..types import Plane
-from .files import disk_errors, disk_full
+from .files import disk_errors
+from .sqlite_errors import sqlite_errors
 
 LEDGER = "ledger.sqlite"
 #: Version of the tables: 1 has no flags.
@@ -32,8 +33,7 @@ CREATE TABLE IF NOT EXISTS captions (
   PRIMARY KEY (captioner, key)
 ) WITHOUT ROWID;
 """
-# How a full disk shows itself where SQLite cannot grow its log or the log's index.
-_NO_ROOM = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+_REMEDY = "remove it with `clean WORK captions` and caption again"
 
 
 class Written(NamedTuple):
@@ -48,23 +48,6 @@ class Written(NamedTuple):
     key: str
     text: str
     flags: tuple[str, ...] = ()
-
-
-@contextlib.contextmanager
-def _sqlite_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0)
-        if code == sqlite3.SQLITE_FULL or code in _NO_ROOM:
-            raise disk_full(path) from None
-        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            raise WorkspaceError(
-                f"{path} is damaged: {error}", "remove it with `clean WORK captions` and caption again"
-            ) from None
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-            raise WorkspaceError(f"cannot write {path}: {error}", "choose a folder that you may write to") from None
-        raise
 
 
 class CaptionStore:
@@ -85,7 +68,7 @@ class CaptionStore:
         with disk_errors(path):
             folder.mkdir(parents=True, exist_ok=True)
         self._path = path
-        with _sqlite_errors(path):
+        with sqlite_errors(path, _REMEDY):
             self._database = sqlite3.connect(path, timeout=30)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
@@ -118,7 +101,7 @@ class CaptionStore:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _sqlite_errors(self._path), self._database:
+        with sqlite_errors(self._path, _REMEDY), self._database:
             yield
 
     def replace_slices(self, slices: Iterable[SliceRef]) -> None:

@@ -26,7 +26,7 @@ def fill(
     rows: int,
     width: int,
     identity: str,
-    compute: Callable[[int, int], NDArray[np.float32]],
+    compute: Callable[[int, int], NDArray[np.floating]],
     progress: Progress = silent,
 ) -> None:
     """Computes a feature file chunk by chunk; goes on where an earlier call was stopped.
@@ -55,7 +55,7 @@ def fill(
         progress(done, rows)
         for first in range(done, rows, CHUNK_ROWS):
             last = min(first + CHUNK_ROWS, rows)
-            _write_rows(path, first, compute(first, last).astype(np.float16))
+            _write_rows(path, first, compute(first, last).astype(np.float16, copy=False))
             write_json(state_path, {**state, "done": last})
             progress(last, rows)
 

@@ -1,0 +1,1 @@
+"""Prompts as versioned files, and the structured answer that they ask for."""

@@ -44,7 +44,8 @@ def flags_of(
         text: As training would read it.
         plane: "axial", "coronal" or "sagittal", as it is known; "" checks no plane.
         modality: "CT" or "MR", as it is known; "" checks no modality.
-        said_plane, said_modality: What the model answered when asked; anything but a name known here is no answer.
+        said_plane: What the model answered when asked for it; anything but one of the three is no answer.
+        said_modality: The same.
 
     Returns:
         Of "control-characters", "instruction", "link", "long", "markup", "refusal", "wrong-modality", "wrong-plane".
@@ -59,7 +60,7 @@ def flags_of(
     start = text[: 4 * LONG]
     found = {
         "long": len(text) > LONG,
-        "control-characters": any(unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co") for letter in text),
+        "control-characters": any(_is_control(letter) for letter in text),
         "markup": bool(_MARKUP.search(start)),
         "link": bool(_LINK.search(start)),
         "refusal": bool(_REFUSAL.search(start)),
@@ -68,6 +69,10 @@ def flags_of(
         "wrong-modality": _contradicts(start, modality.upper(), said_modality.upper(), _MODALITY_WORDS),
     }
     return tuple(sorted(name for name, noticed in found.items() if noticed))
+
+
+def _is_control(letter: str) -> bool:
+    return letter not in "\t\r\n" and unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co")
 
 
 def _contradicts(text: str, known: str, said: str, words: dict[str, re.Pattern[str]]) -> bool:

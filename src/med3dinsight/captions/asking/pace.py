@@ -1,8 +1,8 @@
 """How many requests are under way at a time: as many as the server bears, and none while it asks to wait.
 
 Additive increase, multiplicative decrease: every answer lets a little more through, every trouble halves. Troubles of
-requests that were sent before the last cut tell nothing new. After many troubles in a row the circuit is broken: nothing
-is sent for a while, and then one request of those that wait, never one made up to probe.
+requests that were sent before the last cut tell nothing new. After many troubles in a row the circuit is broken:
+nothing is sent for a while, and then one request of those that wait, never one made up to probe.
 """
 
 from __future__ import annotations
@@ -77,7 +77,11 @@ class Pace:
             place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(place)
             self._set_alarm()
-            await place
+            try:
+                await place
+            except asyncio.CancelledError:
+                self._wake()  # this turn may have been given already
+                raise
         self._under_way += 1
         try:
             yield self._clock()

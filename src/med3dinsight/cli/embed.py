@@ -15,6 +15,8 @@ from .stages import stage_reply
 def embed(
     work: Work,
     towers: Annotated[str | None, typer.Option(metavar="NAME", help="A name of `med3dinsight towers`.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="FOLDER", help="Model of towers such as clip.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Folder of the features; else the towers.")] = None,
     captioner: Annotated[str | None, typer.Option(metavar="NAME", help="Whose texts to embed.")] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Tune the projections on slice/text pairs first.")] = False,
     held_out: HeldOut = None,
@@ -30,6 +32,8 @@ def embed(
 
     options = {
         "towers": towers,
+        "model": model,
+        "name": name,
         "captioner": captioner,
         "projection": "tuned" if tune else None,
         "held_out": held_out,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ..config import StageConfig
 
@@ -16,8 +16,13 @@ class EmbedConfig(StageConfig):
 
     towers: str = Field("minilm-lite", description="a name of `med3dinsight towers`")
     captioner: str = Field("tissue", description="whose texts to embed")
-    projection: Literal["whitened", "tuned"] = Field(
-        "whitened", description="fixed whitened projections, or ones tuned contrastively on the slice/text pairs"
+    model: str = Field("", description="folder of the model of towers that need one: clip, siglip")
+    hub: bool = Field(False, description="look a model that is no folder up at the hub, and fetch it once")
+    name: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="folder of the features; empty = the towers' name")
+    projection: Literal["whitened", "tuned", "none"] = Field(
+        "whitened",
+        description="fixed whitened projections, ones tuned contrastively on the slice/text pairs, or the towers' own "
+        "joint space as it is",
     )
     width: int = Field(128, ge=2, le=1024, description="width of the projected features")
     tuning_steps: int = Field(300, ge=1, description="optimiser steps of tuned projections")
@@ -25,3 +30,19 @@ class EmbedConfig(StageConfig):
     seed: int = Field(0, ge=0, description="seed of the tuning batches")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, description="threads of this process, 0 = all")
+
+    @field_validator("name")
+    @classmethod
+    def _stays_inside(cls, name: str) -> str:
+        if name.startswith("."):
+            raise ValueError("the name of a folder must not start with a dot")
+        return name
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder under ``features/``."""
+        return self.name or self.towers
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the settings that decide the result; where a model lies does not, what it holds is hashed apart."""
+        return {key: value for key, value in super().identity().items() if key not in ("model", "hub", "name")}

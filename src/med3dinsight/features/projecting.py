@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..readouts.online import matching_accuracy
-from ..towers.projection import Projection, fit_tuned, fit_whitened, save_projections
+from ..towers.projection import Projection, fit_tuned, fit_whitened, own_space, save_projections
 from .config import EmbedConfig
 
 #: Slices in the retrieval gallery.
@@ -45,7 +45,8 @@ def fit_projections(
         Retrieval before and after, on held-out people where there are any with texts.
 
     Raises:
-        InputError: The people who are not held out have fewer than two slices with a text.
+        ConfigError: The towers' own space is asked for, and they have none in common.
+        InputError: The people who are not held out have fewer than two slices with a text, or all texts are alike.
     """
     told, away = ~np.isnan(texts[:, 0]), np.isin(people, config.held_out)
     fitted, hidden = told & ~away, told & away
@@ -55,11 +56,7 @@ def fit_projections(
             "caption them, or hold other people out",
         )
     train_images, train_texts = images[fitted], texts[fitted]
-    start = fit_whitened(train_images, train_texts, config.width, rotate=config.projection == "tuned")
-    if config.projection == "tuned":
-        final = fit_tuned(train_images, train_texts, config.width, steps=config.tuning_steps, seed=config.seed)
-    else:
-        final = fit_whitened(train_images, train_texts, config.width)
+    start, final = _fit(config, train_images, train_texts)
     save_projections(folder / "projection.safetensors", *final)
     tested = hidden if hidden.any() else fitted
     return Retrieval(
@@ -68,6 +65,24 @@ def fit_projections(
         training=_recall(final, train_images, train_texts),
         people="held out" if hidden.any() else "training",
     )
+
+
+def _fit(
+    config: EmbedConfig, images: NDArray[np.float16], texts: NDArray[np.float16]
+) -> tuple[tuple[Projection, Projection], tuple[Projection, Projection]]:
+    """Returns the projections to compare with, and the final ones."""
+    if config.projection == "none":
+        unchanged = own_space(images.shape[1], texts.shape[1])
+        return unchanged, unchanged
+    if not np.ptp(texts, axis=0).any():
+        raise InputError(
+            f"the texts of {config.captioner} all have the same features", "nothing can be fitted on one text"
+        )
+    tuned = config.projection == "tuned"
+    start = fit_whitened(images, texts, config.width, rotate=tuned)
+    if tuned:
+        return start, fit_tuned(images, texts, config.width, steps=config.tuning_steps, seed=config.seed)
+    return start, fit_whitened(images, texts, config.width)
 
 
 def _recall(

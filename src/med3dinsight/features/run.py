@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from ..errors import ConfigError
-from ..towers.registry import check_name
+from ..towers.registry import weights_identity
 from ..types import Progress, silent
 from ..workspace import Workspace
 from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
@@ -24,7 +24,7 @@ class EmbedResult:
         texts: Texts embedded by the text tower, each counted once.
         towers: Name of the towers.
         captioner: Whose texts.
-        projection: "whitened" or "tuned".
+        projection: "whitened", "tuned" or "none".
         retrieval_before: Image-to-text R@1 among at most 256 slices, before the two sides were turned onto
             each other (before tuning, for tuned projections); on held-out people where there are any.
         retrieval_after: The same with the final projections.
@@ -55,21 +55,22 @@ def run(config: EmbedConfig, workspace: Workspace, *, progress: Progress = silen
         progress: Told the slices done, pictures first, then texts.
 
     Raises:
-        ConfigError: The towers are unknown, or nobody is left to fit the projections on.
+        ConfigError: The towers are unknown, their model cannot be used, or nobody is left to fit the projections on.
         InputError: Nobody to fit the projections on has a text.
         DownloadError: The towers' weights cannot be fetched or verified.
         WorkspaceError: An earlier stage is missing or has been run anew since.
     """
-    check_name(config.towers)
-    folder = workspace.features / config.towers / config.captioner
+    weights = weights_identity(config.towers, model=config.model, hub=config.hub)
+    folder = workspace.features / config.folder / config.captioner
     prepared = workspace.require(workspace.prepared, "prepare")
     texts = workspace.captions / config.captioner
     captioned = workspace.require_current(texts, f"caption --captioner {config.captioner}")
-    identity = fingerprint("embed", STAGE_VERSION, config.identity(), prepared.fingerprint, captioned.fingerprint)
+    parts = (config.identity(), prepared.fingerprint, captioned.fingerprint, *([weights] if weights else []))
+    identity = fingerprint("embed", STAGE_VERSION, *parts)
     if (record := completed(folder, identity)) is not None:
         return EmbedResult(**{**record.result, "done_before": True})
     started = time.time()
-    with workspace.lock(f"features-{config.towers}", wait_seconds=24 * 3600):
+    with workspace.lock(f"features-{config.folder}", wait_seconds=24 * 3600):
         (folder / RECORD).unlink(missing_ok=True)
         result = _embed(config, workspace, progress)
         shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
@@ -94,8 +95,8 @@ def _embed(config: EmbedConfig, workspace: Workspace, progress: Progress) -> Emb
         slices, texts = ledger.slices(), ledger.texts(config.captioner)
     people = [store.cases[ref.crop.case].subject for ref in slices]
     _check_people(config, people)
-    towers = load_towers(config.towers, device)
-    folder = workspace.features / config.towers
+    towers = load_towers(config.towers, device, model=config.model, hub=config.hub)
+    folder = workspace.features / config.folder
     total = 2 * len(slices)
     ordered = [texts.get(ref.key) for ref in slices]
     with FeatureMemo(workspace.features, towers.identity) as memo:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from ..errors import WorkspaceError
+from ..errors import ConfigError, WorkspaceError
 from ..losses.infonce import infonce
 from ..workspace.files import write_bytes
 
@@ -120,10 +120,25 @@ def fit_tuned(
     )
 
 
+def own_space(image_width: int, text_width: int) -> tuple[Projection, Projection]:
+    """Returns projections that change nothing: targets are the features of towers that share a space already.
+
+    Raises:
+        ConfigError: The widths differ, so that the towers share none.
+    """
+    if image_width != text_width:
+        raise ConfigError(
+            f"features of pictures have {image_width} numbers and those of texts {text_width}: they share no space",
+            "embed.projection=none is for towers such as clip; use whitened or tuned",
+        )
+    unchanged = Projection(torch.zeros(image_width), torch.eye(image_width))
+    return unchanged, unchanged
+
+
 def save_projections(path: Path, image: Projection, text: Projection) -> None:
     """Writes an image and a text projection as safetensors."""
     state = {"image.mean": image.mean, "image.matrix": image.matrix, "text.mean": text.mean, "text.matrix": text.matrix}
-    write_bytes(path, save({name: value.contiguous() for name, value in state.items()}))
+    write_bytes(path, save({name: value.contiguous().clone() for name, value in state.items()}))
 
 
 def load_projections(path: Path) -> tuple[Projection, Projection]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import suggest
 from ..errors import ConfigError
+from .model_folder import find_model, model_identity
 
 if TYPE_CHECKING:
     import torch
@@ -20,16 +22,19 @@ class TowerEntry:
     """One pair of towers that can be named.
 
     Attributes:
-        load: ``device -> pair``; imports torch when it is called.
-        parameters: Parameters of both towers.
+        load: ``device -> pair``, or ``(folder, device) -> pair`` where a model must be given; imports torch
+            when called.
+        parameters: Parameters of both towers; None where the model decides.
         kind: What they are, in a few words.
         source: Where the weights come from.
+        needs_model: The weights are those of a folder that the user names.
     """
 
-    load: Callable[[torch.device], TowerPair]
-    parameters: int
+    load: Callable[..., TowerPair]
+    parameters: int | None
     kind: str
     source: str
+    needs_model: bool = False
 
 
 def _minilm_lite(device: torch.device) -> TowerPair:
@@ -38,12 +43,34 @@ def _minilm_lite(device: torch.device) -> TowerPair:
     return MiniLMLite(device)
 
 
+def _clip(folder: Path, device: torch.device) -> TowerPair:
+    from .contrastive import ContrastiveTowers
+
+    return ContrastiveTowers(folder, "clip", device)
+
+
+def _siglip(folder: Path, device: torch.device) -> TowerPair:
+    from .contrastive import ContrastiveTowers
+
+    return ContrastiveTowers(folder, "siglip", device)
+
+
 TOWERS: dict[str, TowerEntry] = {
     "minilm-lite": TowerEntry(
         _minilm_lite,
         22_713_216 + 3_371_008,
         "general text + ImageNet image tower, a stand-in for a medical CLIP",
         "all-MiniLM-L6-v2 and EfficientNet-Lite0, Apache-2.0, from registry packages",
+    ),
+    "clip": TowerEntry(
+        _clip, None, "CLIP of transformers, pictures and texts in one space", "the folder embed.model", needs_model=True
+    ),
+    "siglip": TowerEntry(
+        _siglip,
+        None,
+        "SigLIP of transformers, pictures and texts in one space",
+        "the folder embed.model",
+        needs_model=True,
     ),
 }
 
@@ -58,14 +85,37 @@ def check_name(name: str) -> None:
         raise ConfigError(f"no towers called {name}", suggest(name, TOWERS))
 
 
-def load_towers(name: str, device: torch.device) -> TowerPair:
-    """Loads a pair of towers by name.
+def weights_identity(name: str, *, model: str = "", hub: bool = False) -> str | None:
+    """Returns the hash of the model that towers are to be loaded from; None for towers with weights of their own.
 
     Raises:
-        ConfigError: No towers have that name.
+        ConfigError: No towers have that name, they need a model and have none, or have one and take none.
+        DownloadError: The hub does not give the model.
+    """
+    check_name(name)
+    if TOWERS[name].needs_model:
+        return model_identity(find_model(model, hub=hub))
+    if model:
+        raise ConfigError(f"{name} takes no model, and embed.model is {model}", "name other towers, or no model")
+    return None
+
+
+def load_towers(name: str, device: torch.device, *, model: str = "", hub: bool = False) -> TowerPair:
+    """Loads a pair of towers by name.
+
+    Args:
+        name: One of :data:`TOWERS`.
+        device: Where they run.
+        model: Folder of the model for towers that need one, or its name at the hub.
+        hub: The hub may be asked for a name that is no folder.
+
+    Raises:
+        ConfigError: No towers have that name, or the model is missing, of another type or cannot be loaded.
         DownloadError: Their weights cannot be fetched or verified.
     """
     check_name(name)
+    if TOWERS[name].needs_model:
+        return TOWERS[name].load(find_model(model, hub=hub), device)
     return TOWERS[name].load(device)
 
 

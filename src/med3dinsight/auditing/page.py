@@ -34,9 +34,12 @@ def render_audit(audit: dict[str, Any], worst: Sequence[Example], sample: Sequen
     environment.filters["percent"] = percent
     environment.filters["count"] = lambda number: f"{number:,}"
     environment.filters["shown"] = visible
+    organs = list(audit["organs"]["by_organ"].items())
     return environment.get_template("page.html.j2").render(
         audit=audit,
         groups=(("Worst", "worst", worst), ("At random", "random", sample)),
+        named_organs=[row for row in organs if row[1]["said"]],
+        other_organs=[row for row in organs if not row[1]["said"]],
         version=__version__,
         mark_words=MARK_WORDS,
         named_from=NAMED_FROM_CM2,

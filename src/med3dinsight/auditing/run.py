@@ -13,7 +13,7 @@ from ..types import Progress, silent
 from ..workspace import Workspace
 from ..workspace.caption_store import CaptionStore
 from ..workspace.files import write_bytes, write_json
-from ..workspace.provenance import StageRecord, completed, fingerprint, write_record
+from ..workspace.provenance import StageRecord, completed, fingerprint, read_record, write_record
 from ..workspace.voxel_store import VoxelStore
 from .agreement import Agreement
 from .claims import ClaimReader
@@ -97,7 +97,7 @@ def run(config: AuditConfig, workspace: Workspace, *, progress: Progress = silen
                 page=str(folder / PAGE),
             )
             shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
-            made_from = {"prepared": prepared.fingerprint}
+            made_from = {"prepared": prepared.fingerprint, **_captioned(workspace, config.captioner)}
             write_record(folder, StageRecord("audit", identity, shown, asdict(result), seconds, inputs=made_from))
     return result
 
@@ -115,6 +115,11 @@ def _whose(config: AuditConfig, ledger: CaptionStore) -> str:
         known = ", ".join(written) or "nobody"
         raise WorkspaceError(f"texts of {known} are there", "say whose to audit: --captioner NAME")
     return written[0]
+
+
+def _captioned(workspace: Workspace, captioner: str) -> dict[str, str]:
+    record = read_record(workspace.captions / captioner)
+    return {} if record is None else {f"captions/{captioner}": record.fingerprint}
 
 
 def _texts_digest(ledger: CaptionStore, captioner: str) -> str:

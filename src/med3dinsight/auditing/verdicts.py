@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .claims import Claims
 from .facts import SliceFacts
-from .vocabulary import PAIRED
+from .vocabulary import ORGANS, PAIRED
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _sides(claims: Claims, facts: SliceFacts) -> tuple[bool | None, list[str]]:
             reasons.append(f"says {next(iter(claims.sides))}, the slice lies in the {next(iter(facts.sides))} half")
     for organ, side in sorted(claims.organs):
         seen = facts.organs.get(organ)
-        if organ not in PAIRED or not side or seen is None:
+        if (organ in ORGANS and organ not in PAIRED) or not side or seen is None:
             continue
         checked = True
         if not ({"right", "left"} if side == "both" else {side}) <= seen:

@@ -69,7 +69,7 @@ ORGANS: dict[str, tuple[str, ...]] = {
     "uterus": ("uterus",),
     "vena cava": ("vena cava",),
 }
-#: Organs of which everybody has one on either side; only of these a text can name the wrong side.
+#: Organs of which everybody has one on either side: of the others a side is that of a part, as in "left atrium".
 PAIRED = frozenset(
     {
         "adrenal gland",
@@ -116,8 +116,8 @@ def term_of_label(name: str) -> tuple[str, str]:
         The side is "right", "left" or "".
 
     Example:
-        >>> term_of_label("kidney_right"), term_of_label("Lung upper lobe left"), term_of_label("ball")
-        (('kidney', 'right'), ('lung', 'left'), ('ball', ''))
+        >>> term_of_label("kidney_right"), term_of_label("Lung upper lobe left"), term_of_label("psoas_left")
+        (('kidney', 'right'), ('lung', 'left'), ('psoas', 'left'))
     """
     words = re.sub(r"[\W_]+", " ", name).strip().lower()
     sides = [side for side in ("right", "left") if side in words.split()]
@@ -127,4 +127,5 @@ def term_of_label(name: str) -> tuple[str, str]:
         return term, side if term in PAIRED else ""
     if any(word.startswith("vertebra") for word in words.split()):
         return "spine", ""
-    return ("", "") if words in _NOTHING or len(words) < _LEAST_LETTERS else (words, "")
+    own = " ".join(word for word in words.split() if word not in ("right", "left"))
+    return ("", "") if own in _NOTHING or len(own) < _LEAST_LETTERS else (own, side)

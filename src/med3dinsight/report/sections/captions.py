@@ -12,7 +12,9 @@ from ...workspace.voxel_store import VoxelStore
 from ..config import ReportConfig
 from ..inputs import Inputs
 from ..pictures import MARKS, Picture, display_size, png_uri
+from ..tables import Table
 from ..wording import count, percent
+from .caption_audits import caption_audits
 
 #: What a captioner is, in words that nobody can take for more; others are shown by their name alone.
 CAPTIONER_WORDS = {
@@ -47,9 +49,18 @@ class Example:
 
 @dataclass(frozen=True)
 class CaptionSection:
-    """Counts of texts a captioner, one sentence each, and the examples."""
+    """Counts of texts a captioner, one sentence each, how far each can be trusted, and the examples.
+
+    Attributes:
+        counts: As above.
+        audits: The scores of the captioners that were audited, or None where none was.
+        remarks: Which captioners were not audited, or have written anew since.
+        examples: Slices with their texts.
+    """
 
     counts: tuple[str, ...]
+    audits: Table | None
+    remarks: tuple[str, ...]
     examples: tuple[Example, ...]
 
 
@@ -68,11 +79,13 @@ def caption_section(inputs: Inputs, config: ReportConfig) -> CaptionSection | No
     records = inputs.of_stage("caption")
     if not records:
         return None
-    written = {record.result["captioner"]: int(record.result["captioned"]) for record in records.values()}
+    # Texts are kept under the folder's name; two models may be asked by one captioner.
+    written = {folder.rpartition("/")[2]: int(record.result["captioned"]) for folder, record in records.items()}
     # Controls deal with texts of others: those first.
     captioners = sorted(written, key=lambda name: (name == "shuffled", name))
     counts = tuple(f"{captioner_in_words(name)}: {count(written[name], 'slice')}" for name in captioners)
-    return CaptionSection(counts, _examples(inputs, captioners, config.example_slices))
+    audits, remarks = caption_audits(inputs, captioners)
+    return CaptionSection(counts, audits, remarks, _examples(inputs, captioners, config.example_slices))
 
 
 def _examples(inputs: Inputs, captioners: list[str], amount: int) -> tuple[Example, ...]:

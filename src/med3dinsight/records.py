@@ -78,6 +78,8 @@ class Case:
         has_label: Whether the store holds a label map for this case.
         notes: What the reader accepted or assumed where the file leaves it open, a sentence each.
         label_sha256: Hash of the prepared label map, as ``voxel_sha256``; empty where there is none.
+        picture_flags: What the header says of names in the pixels: "burned-in", "burned-in-not-said" (DICOM without a
+            word on it), "secondary-capture", "ultrasound", "colour"; "unknown" in workspaces of an earlier version.
         voxel_bytes, label_bytes: Sizes of the case's own files; 0 in the flat store.
     """
 
@@ -111,6 +113,7 @@ class Case:
     label_sha256: str = ""
     voxel_bytes: int = 0
     label_bytes: int = 0
+    picture_flags: tuple[str, ...] = ("unknown",)
 
     @property
     def in_hounsfield(self) -> bool:

@@ -93,6 +93,7 @@ def _case(source: Source, volume: Volume, grid: Grid, window: Window, modality: 
         content_sha256=content_hash(volume.array),
         window_rule=window.rule,
         notes=volume.notes,
+        picture_flags=volume.flags,
     )
 
 

@@ -54,8 +54,9 @@ def read_series(place: Path, series: str = "") -> StoredImage:
     entry, stack = _choose(place, series)
     notes = check_stack(stack.planes, place.name, entry.alone)
     affine = check_affine(_LPS_TO_RAS @ affine_lps(stack.planes), place.name)
+    flags = tuple(sorted({flag for file in entry.files for flag in file.flags}))
     values, digest = read_voxels(stack.planes, entry.files)
-    return StoredImage(values, affine, digest, _MODALITIES.get(entry.series.modality), notes)
+    return StoredImage(values, affine, digest, _MODALITIES.get(entry.series.modality), notes, flags)
 
 
 def read_planes(place: Path, series: str = "") -> tuple[tuple[Plane, ...], NDArray[np.float64]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import InputError
+from .dicom_flags import picture_flags
 from .dicom_frames import frame_planes
 from .dicom_planes import Facts, plane_of
 from .dicom_records import DicomFile, Pixels, Plane
@@ -31,6 +32,8 @@ _NAMES = {
     0x0008103E: "SeriesDescription",
     0x00080060: "Modality",
     0x00080008: "ImageType",
+    0x00280004: "PhotometricInterpretation",
+    0x00280301: "BurnedInAnnotation",
     0x00280010: "Rows",
     0x00280011: "Columns",
     0x00280002: "SamplesPerPixel",
@@ -110,6 +113,7 @@ def _read_header(path: Path, size: int) -> DicomFile | None:
     found: Pixels | None = None
     planes: tuple[Plane, ...] = ()
     problem = ""
+    flags: tuple[str, ...] = ()
     try:
         with path.open("rb") as handle:
             marked = handle.read(132)[128:] == b"DICM"
@@ -118,7 +122,7 @@ def _read_header(path: Path, size: int) -> DicomFile | None:
             return None
         series, modality = _text(data.get("SeriesInstanceUID")), _text(data.get("Modality"))
         description, patient = _text(data.get("SeriesDescription")), _stand_in(_text(data.get("PatientID")))
-        kind = _sop_class(data)
+        kind, flags = _sop_class(data), picture_flags(data)
         image = "Rows" in data or not kind or "Image" in kind
         if not image:
             raise InputError(f"holds no image ({kind})", "")
@@ -132,7 +136,7 @@ def _read_header(path: Path, size: int) -> DicomFile | None:
         if not marked:
             return None
         problem = f"is no readable CT or MR slice: {_text(error, 160) or type(error).__name__}"
-    return DicomFile(path, size, series, modality, description, found, planes, problem, image, patient)
+    return DicomFile(path, size, series, modality, description, found, planes, problem, image, patient, flags)
 
 
 def _stand_in(patient_id: str) -> str:

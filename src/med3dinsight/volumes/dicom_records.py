@@ -81,6 +81,7 @@ class DicomFile:
         problem: Why it cannot be used, ready for a sentence after its name; empty where it can.
         image: False for objects that hold no image (reports, structure sets ...).
         patient: What stands for the PatientID, which itself is kept nowhere; empty where the file has none.
+        flags: What may carry a name in the pixels, see :mod:`.dicom_flags`.
     """
 
     path: Path
@@ -93,3 +94,4 @@ class DicomFile:
     problem: str = ""
     image: bool = True
     patient: str = ""
+    flags: tuple[str, ...] = ()

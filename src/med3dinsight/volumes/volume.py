@@ -22,6 +22,7 @@ class StoredImage:
         sha256: Hash of the file's bytes (for a series: of its files in order of position).
         modality: "ct" or "mr" where the file says so.
         notes: What was accepted (gaps that differ a little) or assumed (left and right), a sentence each.
+        flags: What may carry a name in the pixels, see :mod:`.dicom_flags`; nothing where the format cannot say.
     """
 
     values: NDArray[Any]
@@ -29,6 +30,7 @@ class StoredImage:
     sha256: str
     modality: Modality | None = None
     notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Volume:
         sha256: Hash of the file's bytes.
         modality: "ct" or "mr" where the file says so.
         notes: What was accepted or assumed, as in :class:`StoredImage`.
+        flags: What may carry a name in the pixels, likewise.
     """
 
     array: NDArray[Any]
@@ -52,6 +55,7 @@ class Volume:
     sha256: str
     modality: Modality | None = None
     notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
     @property
     def spacing_mm(self) -> Vector3:
@@ -85,4 +89,5 @@ def canonical_volume(stored: StoredImage) -> Volume:
         sha256=stored.sha256,
         modality=stored.modality,
         notes=stored.notes,
+        flags=stored.flags,
     )

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...errors import PrivacyError
 from ...records import Case
 from .address import Address, check_localhost, parse_address
 from .forbidden import forbidding_terms, licensed_as, named_in
+from .holding_back import reason_by_header, reason_by_pixels, told_of
 from .policy import Policy, read_policy
 
 #: Ollama on this machine passes requests for models of these names on to its makers' cloud.
@@ -30,12 +34,23 @@ class Permission:
         remote: Whether slices leave this machine.
         policy: The policy that allows it; None where nothing leaves.
         policy_sha256: Hash of the policy's file; empty where there is none.
+        notes: What to look at before anything is sent, a sentence each.
     """
 
     address: Address
     remote: bool
     policy: Policy | None = None
     policy_sha256: str = ""
+    notes: tuple[str, ...] = ()
+
+    def reason_to_hold(self, case: Case, volume: NDArray[np.uint8]) -> str:
+        """Says why one case must stay on this machine all the same; empty where its slices may be sent.
+
+        Args:
+            case: The case.
+            volume: Its prepared voxels, ``(x, y, z)``; looked at where slices would leave the machine.
+        """
+        return (reason_by_header(case) or reason_by_pixels(volume)) if self.remote else ""
 
 
 def check_may_send(
@@ -51,7 +66,7 @@ def check_may_send(
 
     An endpoint on this machine is always allowed. Any other needs https, ``allow_remote``, and a policy that names
     every case's data set (or the folder of it) and the host. Data sets known to forbid services of others are
-    refused whatever a policy says.
+    refused whatever a policy says. Single cases are held back later, see :meth:`Permission.reason_to_hold`.
 
     Args:
         cases: The cases whose slices would be sent.
@@ -86,7 +101,7 @@ def check_may_send(
     decided, sha256 = read_policy(policy)
     _check_policy(decided, host, today or date.today())
     _check_covered(cases, decided)
-    return Permission(address, remote=True, policy=decided, policy_sha256=sha256)
+    return Permission(address, True, decided, sha256, told_of(cases))
 
 
 def _refuse_forbidden(cases: Sequence[Case]) -> None:

@@ -81,7 +81,9 @@ def test_no_policy_opens_a_set_that_forbids_it(case, policy, name):
             allowed([one], policy(data_sets=f'["{one.origin}"]'))
 
 
-@pytest.mark.parametrize("text", ["C T-Rate v2", "ctrate", "the BraTS2023 set", "LiTS17", "mimic-cxr", "BIMCV R"])
+@pytest.mark.parametrize(
+    "text", ["C T-Rate v2", "ctrate", "the BraTS2023 set", "LiTS17", "mimic-cxr", "MM-WHS", "mmwhs 2017", "BIMCV R"]
+)
 def test_names_are_known_in_other_spellings(case, text):
     assert forbidding_terms(case(origin=text))
 

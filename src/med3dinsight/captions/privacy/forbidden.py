@@ -67,7 +67,8 @@ def _names() -> dict[str, str]:
         if (facts := layout.facts) is None or facts.third_parties != "forbidden":
             continue
         told = f"{facts.title} ({facts.licence})"
-        names |= {_plain(name): told for name in (key, facts.title, re.sub(r"\(.*?\)", "", facts.title))}
+        spellings = (key, facts.title, re.sub(r"\(.*?\)|\d", "", facts.title))  # without remarks and years
+        names |= {_plain(name): told for name in spellings}
     return names
 
 

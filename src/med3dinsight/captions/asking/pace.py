@@ -55,7 +55,8 @@ class Pace:
         self._window = float(most)
         self._slow_start_to = float(most)
         self._under_way = 0
-        self._closed_until = self._last_cut = self._last_answer = clock()
+        self._closed_until = self._last_cut = clock()
+        self._trouble_since: float | None = None
         self._troubles = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
@@ -67,8 +68,8 @@ class Pace:
 
     @property
     def outage(self) -> float:
-        """Seconds since the last answer, counted from the start where there is none."""
-        return self._clock() - self._last_answer
+        """Seconds since the first trouble after the last answer; 0 where there was none."""
+        return 0.0 if self._trouble_since is None else self._clock() - self._trouble_since
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[float]:
@@ -92,7 +93,7 @@ class Pace:
     def answered(self) -> None:
         """A whole answer came: the circuit is closed, and a little more may go through."""
         self._troubles = 0
-        self._last_answer = self._clock()
+        self._trouble_since = None
         slow_start = self._window < self._slow_start_to
         self._window = min(self._most, self._window + (1.0 if slow_start else 1.0 / self._window))
 
@@ -105,6 +106,7 @@ class Pace:
         """
         self._troubles += 1
         now = self._clock()
+        self._trouble_since = now if self._trouble_since is None else self._trouble_since
         if begun >= self._last_cut:
             self._last_cut = now
             self._window = self._slow_start_to = max(1.0, self._window / 2)
@@ -114,6 +116,11 @@ class Pace:
         if broken >= 0:
             self._window = 1.0
             self._close(self._patience.wait(broken + 1))
+
+    def open(self) -> None:
+        """Ends all waiting for the server: who gets a turn now is to send nothing."""
+        self._closed_until = self._clock()
+        self._wake()
 
     def _close(self, seconds: float) -> None:
         self._closed_until = max(self._closed_until, self._clock() + seconds)

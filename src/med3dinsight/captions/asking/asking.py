@@ -1,0 +1,293 @@
+"""Asks a chat model about many slices: lazily, many at a time, each question once.
+
+The order of things keeps money safe: what a request can cost is taken from the budget, then reserved on the disk, then
+the request is sent; its reply is on the disk, in the place of the reservation, before the slice counts as done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+from ...errors import Med3DInsightError
+from ...workspace.answer_ledger import NANO, Answer, AnswerLedger
+from .budget import Budget
+from .chat import BusyError, ChatModel, ChatReply, DownError, FatalError, RefusedError
+from .jobs import Asked, Description, Job, Outcome
+from .pace import Pace, Patience
+from .prices import Price
+from .reading import QUARANTINED, read_reply
+from .refusals import Refusals
+from .requests import key_of
+from .reserving import Reservations
+
+#: Slices that are looked up, and handed on, at a time.
+_CHUNK = 512
+#: Seconds after which what is done is handed on, however little.
+_SOON = 1.0
+#: An answer that cannot be read is asked for again so often.
+ASK_AGAIN = 2
+
+
+def ask_all(
+    jobs: Iterable[Job],
+    model: ChatModel,
+    ledger: AnswerLedger,
+    *,
+    parse: Callable[[str], Description],
+    deliver: Callable[[list[Outcome]], None],
+    concurrency: int = 16,
+    budget_usd: float | None = None,
+    price: Price | None = None,
+    patience: Patience | None = None,
+) -> Asked:
+    """Asks about every slice that is not answered in the ledger.
+
+    Args:
+        jobs: Read as they are needed; memory does not grow with them.
+        model: Who answers.
+        ledger: Where answers are kept, and found.
+        parse: Reads an answer; any :class:`~med3dinsight.errors.Med3DInsightError` or ``ValueError`` means that it
+            cannot be read.
+        deliver: Is given what is done, many slices at a time, in the thread that called.
+        concurrency: Requests under way, at most.
+        budget_usd: A hard cap in dollars on all that the ledger has ever paid.
+        price: Of the model; needed by a budget.
+        patience: How long to wait for a server in trouble.
+
+    Raises:
+        FatalError: No request can be answered, or the server gave no answer for long. What was under way is kept.
+        DiskFullError: What is told to be durable cannot be written.
+    """
+    budget = Budget(budget_usd, price, ledger.spent())
+    asking = _Asking(model, ledger, parse, deliver, budget, patience or Patience(), concurrency)
+    return asyncio.run(asking.run(iter(jobs)))
+
+
+class _Asking:
+    """One run; everything but drawing and writing happens in one event loop."""
+
+    def __init__(
+        self,
+        model: ChatModel,
+        ledger: AnswerLedger,
+        parse: Callable[[str], Description],
+        deliver: Callable[[list[Outcome]], None],
+        budget: Budget,
+        patience: Patience,
+        concurrency: int,
+    ) -> None:
+        self._model, self._ledger, self._parse, self._deliver = model, ledger, parse, deliver
+        self._budget, self._patience = budget, patience
+        self._spent_before = budget.spent
+        self._pace = Pace(concurrency, patience)
+        # Twice as many slices as requests: the others are drawn, reserved or written meanwhile.
+        self._room = asyncio.Semaphore(2 * concurrency)
+        self._drawing = ThreadPoolExecutor(1, "drawing")
+        self._asked = Asked()
+        self._done: list[Outcome] = []
+        self._handed_on = time.monotonic()
+        self._under_way: dict[str, asyncio.Event] = {}
+        self._given_up: set[str] = set()
+        self._error: BaseException | None = None
+        self._ended = asyncio.Event()
+        self._reservations = Reservations(ledger, budget, self._ended, self._exhausted)
+        self._refusals = Refusals(ledger, self._finish)
+
+    async def run(self, jobs: Iterator[Job]) -> Asked:
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            await self._start_all(jobs, tasks)
+            await _all_done(tasks)
+        except BaseException as error:  # also Ctrl-C: what was sent is paid for, so its answer is waited for
+            self._end(error)
+        await _all_done(tasks)
+        self._drawing.shutdown()
+        if self._error is None:
+            await self._refusals.write()
+        self._hand_on()
+        if self._error is not None:
+            raise self._error
+        self._asked.cost_usd = (self._budget.spent - self._spent_before) / NANO
+        return self._asked
+
+    async def _start_all(self, jobs: Iterator[Job], tasks: set[asyncio.Task[None]]) -> None:
+        while self._error is None and (chunk := list(islice(jobs, _CHUNK))):
+            for job in self._unknown(chunk):
+                await self._room.acquire()
+                if self._ended.is_set():
+                    # The budget is used up; slices that are answered are still handed on.
+                    self._room.release()
+                    self._asked.left += 1
+                    continue
+                task = asyncio.create_task(self._guarded(job))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            await asyncio.sleep(0)
+
+    def _unknown(self, chunk: list[Job]) -> list[Job]:
+        """Hands on the slices that are answered, and returns the others."""
+        known = self._ledger.find([job.fingerprint for job in chunk])
+        for job in chunk:
+            if job.fingerprint in known:
+                self._asked.cached += 1
+                self._finish(job, known[job.fingerprint])
+        return [job for job in chunk if job.fingerprint not in known]
+
+    def _finish(self, job: Job, answer: Answer) -> None:
+        self._asked.count(answer)
+        self._done.append(Outcome(job.slice_key, answer))
+        if len(self._done) >= _CHUNK or time.monotonic() - self._handed_on > _SOON:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        done, self._done = self._done, []
+        if done:
+            self._deliver(done)
+        self._handed_on = time.monotonic()
+
+    def _end(self, error: BaseException | None) -> None:
+        """Nothing more is sent; an error ends the run once what is under way is done."""
+        self._error = self._error or error
+        self._ended.set()
+        self._pace.open()
+        self._reservations.tell()
+
+    def _exhausted(self) -> None:
+        self._asked.stopped = "budget"
+        self._end(None)
+
+    async def _guarded(self, job: Job) -> None:
+        try:
+            await self._deal_with(job)
+        except Exception as error:
+            self._end(error)
+        finally:
+            self._room.release()
+
+    async def _deal_with(self, job: Job) -> None:
+        body, key = await asyncio.get_running_loop().run_in_executor(self._drawing, _drawn, job)
+        while True:
+            if key in self._refusals:
+                self._refusals.join(key, job)
+                return
+            if (answer := self._ledger.answer(key)) is not None:
+                await asyncio.wrap_future(self._ledger.index([job.fingerprint], key))
+                self._asked.cached += 1
+                self._finish(job, answer)
+                return
+            if self._ended.is_set() or key in self._given_up:
+                self._asked.left += 1
+                return
+            if key not in self._under_way:
+                break
+            await self._under_way[key].wait()
+        dealt_with = self._under_way[key] = asyncio.Event()
+        try:
+            await self._ask(job, key, body)
+        finally:
+            del self._under_way[key]
+            dealt_with.set()
+
+    async def _ask(self, job: Job, key: str, body: Mapping[str, Any]) -> None:
+        """Asks until something becomes of it."""
+        replies = self._ledger.num_attempts(key)
+        while True:
+            most = self._budget.most(body)
+            reservation = await self._reservations.take(key, most)
+            reply, reservation = await self._reply(key, body, reservation, most)
+            if reply is None:
+                self._asked.left += 1
+                return
+            if isinstance(reply, RefusedError):
+                await self._reservations.give_back(reservation, most)
+                await self._refusals.add(key, reply.message, job)
+                return
+            replies += 1
+            answer = read_reply(reply, job, self._parse)
+            if answer is None and replies > ASK_AGAIN:
+                answer = QUARANTINED
+            await self._reservations.settle(reservation, most, key, reply, answer, job.fingerprint)
+            if answer is not None:
+                self._finish(job, answer)
+                if answer.status == "answered":
+                    await self._refusals.believe()
+                return
+
+    async def _reply(
+        self, key: str, body: Mapping[str, Any], reservation: int, most: int
+    ) -> tuple[ChatReply | RefusedError | None, int]:
+        """Sends a request until a reply comes, and returns it with the reservation that it came for.
+
+        Where it is given up for now, the reply is None and nothing is reserved any more.
+        """
+        if not reservation:
+            return None, 0
+        for failures in range(1, self._patience.tries + 1):
+            async with self._pace.turn() as begun:
+                reply = None if self._ended.is_set() else await self._send(body, begun)
+            if isinstance(reply, ChatReply | RefusedError):
+                return reply, reservation
+            if reply is None or self._is_out(reply):
+                break
+            if isinstance(reply, DownError) and reply.maybe_paid:
+                self._reservations.lose(most)
+                reservation = await self._reservations.take(key, most)
+                if not reservation:
+                    return None, 0
+            # A server that says how long to wait closes the gate for all.
+            if failures < self._patience.tries and getattr(reply, "retry_after", None) is None:
+                await self._pause(self._patience.wait(failures))
+        else:
+            self._given_up.add(key)
+        await self._reservations.give_back(reservation, most)
+        return None, 0
+
+    async def _send(self, body: Mapping[str, Any], begun: float) -> ChatReply | Med3DInsightError | None:
+        self._asked.requests_sent += 1
+        try:
+            reply = await self._model.complete(body)
+        except (BusyError, DownError) as trouble:
+            self._pace.troubled(begun, retry_after=getattr(trouble, "retry_after", None))
+            return trouble
+        except RefusedError as refusal:
+            self._pace.answered()
+            return refusal
+        except FatalError as error:
+            self._end(error)
+            return None
+        self._pace.answered()
+        return reply
+
+    def _is_out(self, trouble: Med3DInsightError) -> bool:
+        """Ends the run where the server has not answered for long."""
+        if self._pace.outage <= self._patience.outage:
+            return False
+        self._end(
+            FatalError(
+                f"no answer for {self._pace.outage:.0f} seconds; last: {trouble.message}",
+                "look after the server, then run the same command again; it goes on where it stopped",
+            )
+        )
+        return True
+
+    async def _pause(self, seconds: float) -> None:
+        # Spread out, so that what failed together does not come back together.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds * random.uniform(0.5, 1.0))
+
+
+async def _all_done(tasks: set[asyncio.Task[None]]) -> None:
+    while tasks:
+        await asyncio.wait(tasks)
+
+
+def _drawn(job: Job) -> tuple[Mapping[str, Any], str]:
+    body = job.body()
+    return body, key_of(body)

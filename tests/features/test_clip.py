@@ -16,7 +16,7 @@ from tiny_towers import save_clip, save_siglip
 from med3dinsight.errors import ConfigError, InputError
 from med3dinsight.features.config import EmbedConfig
 from med3dinsight.pretraining.run import run as pretrain
-from med3dinsight.towers.targets import load_targets
+from med3dinsight.targets.loading import load_targets
 from med3dinsight.workspace import feature_store
 
 

@@ -79,7 +79,7 @@ def test_of_a_longer_table_only_what_is_new_is_computed_and_read(
         read.append(ref)
         return slice_pixels(volume, ref)
 
-    monkeypatch.setattr("med3dinsight.features.pictures.slice_pixels", watched)
+    monkeypatch.setattr("med3dinsight.targets.pictures.slice_pixels", watched)
     toy.embed()
     assert read == new
     assert toy.towers.pictures - pictures == len(new)

@@ -27,7 +27,11 @@ class EmbedConfig(StageConfig):
     width: int = Field(128, ge=2, le=1024, description="width of the projected features")
     tuning_steps: int = Field(300, ge=1, description="optimiser steps of tuned projections")
     held_out: tuple[str, ...] = Field((), description="subjects that the projections must not be fitted on")
-    seed: int = Field(0, ge=0, description="seed of the tuning batches")
+    when: Literal["all", "drawn"] = Field(
+        "all", description="compute features of all slices now, or of drawn ones when pre-training draws them"
+    )
+    sample: int = Field(4096, ge=256, description='slices that the projections are fitted on where when = "drawn"')
+    seed: int = Field(0, ge=0, description="seed of the tuning batches, and of the sample")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, description="threads of this process, 0 = all")
 
@@ -45,4 +49,5 @@ class EmbedConfig(StageConfig):
 
     def identity(self) -> dict[str, Any]:
         """Returns the settings that decide the result; where a model lies does not, what it holds is hashed apart."""
-        return {key: value for key, value in super().identity().items() if key not in ("model", "hub", "name")}
+        left_out = {"model", "hub", "name"} | ({"when", "sample"} if self.when == "all" else set())
+        return {key: value for key, value in super().identity().items() if key not in left_out}

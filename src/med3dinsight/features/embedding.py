@@ -8,14 +8,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import SliceRef
+from ..targets.by_crop import CropFeatures
+from ..targets.loading import DRAWN
+from ..targets.pictures import picture_features
 from ..towers.tower import TowerPair
 from ..types import Progress
-from ..workspace import feature_store
+from ..workspace import Workspace, feature_store
 from ..workspace.feature_memo import FeatureMemo, content_key
 from ..workspace.files import read_json, write_json
 from ..workspace.provenance import fingerprint
 from ..workspace.voxel_store import VoxelStore
-from .pictures import picture_features
+from .config import EmbedConfig
+from .drawing import Sample, embed_sample
+
+
+def embed_all(
+    config: EmbedConfig,
+    workspace: Workspace,
+    towers: TowerPair,
+    store: VoxelStore,
+    slices: list[SliceRef],
+    texts: list[str | None],
+    people: list[str],
+    progress: Progress,
+) -> Sample:
+    """Embeds the whole slice table into files; returns all of it."""
+    folder, total, later = workspace.features / config.folder, 2 * len(slices), len(slices)
+    with FeatureMemo(workspace.features, towers.identity) as memo:
+        images = embed_pictures(
+            folder, towers, memo, store, slices, lambda done, _, note="": progress(done, total, note)
+        )
+        told = embed_texts(
+            folder, config.captioner, towers, memo, texts, lambda done, _, note="": progress(later + done, total, note)
+        )
+    return Sample(list(range(len(slices))), images, told)
+
+
+def embed_drawn(
+    config: EmbedConfig,
+    workspace: Workspace,
+    towers: TowerPair,
+    store: VoxelStore,
+    slices: list[SliceRef],
+    texts: list[str | None],
+    people: list[str],
+    progress: Progress,
+) -> Sample:
+    """Embeds a sample into the memo alone, and notes whose features are computed on demand; returns the sample."""
+    folder = workspace.features / config.folder
+    with FeatureMemo(workspace.features, towers.identity) as memo:
+        _remember_finished(folder, towers.identity, memo)
+    features = CropFeatures(workspace.features, towers.identity, lambda: towers, store, slices, texts)
+    sample = embed_sample(config, features, towers.text_width, texts, people, progress)
+    write_json(folder / config.captioner / DRAWN, {"towers": towers.identity})
+    return sample
 
 
 def embed_pictures(

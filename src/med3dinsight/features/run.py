@@ -20,7 +20,7 @@ class EmbedResult:
     """What embedding tells.
 
     Attributes:
-        slices: Slices embedded by the image tower.
+        slices: Slices embedded by the image tower; with ``embed.when`` "drawn" those of the sample.
         texts: Texts embedded by the text tower, each counted once.
         towers: Name of the towers.
         captioner: Whose texts.
@@ -48,6 +48,9 @@ class EmbedResult:
 
 def run(config: EmbedConfig, workspace: Workspace, *, progress: Progress = silent) -> EmbedResult:
     """Embeds every slice and every text of a captioner once, and fits the projections.
+
+    With ``config.when`` "drawn" only the slices are embedded that the projections are fitted and tested on;
+    pre-training then computes features of the slices that it draws.
 
     Args:
         config: See :class:`EmbedConfig`.
@@ -83,39 +86,31 @@ def _embed(config: EmbedConfig, workspace: Workspace, progress: Progress) -> Emb
     from ..towers.registry import load_towers
     from ..training.precision import choose_device, limit_threads
     from ..workspace.caption_store import CaptionStore
-    from ..workspace.feature_memo import FeatureMemo
     from ..workspace.voxel_store import VoxelStore
-    from .embedding import embed_pictures, embed_texts
+    from .embedding import embed_all, embed_drawn
     from .projecting import fit_projections
 
     device = choose_device(config.device)
     limit_threads(config.threads)
     store = VoxelStore(workspace.prepared)
     with CaptionStore(workspace.captions) as ledger:
-        slices, texts = ledger.slices(), ledger.texts(config.captioner)
+        slices, written = ledger.slices(), ledger.texts(config.captioner)
+    texts = [written.get(ref.key) for ref in slices]
     people = [store.cases[ref.crop.case].subject for ref in slices]
     _check_people(config, people)
     towers = load_towers(config.towers, device, model=config.model, hub=config.hub)
-    folder = workspace.features / config.folder
-    total = 2 * len(slices)
-    ordered = [texts.get(ref.key) for ref in slices]
-    with FeatureMemo(workspace.features, towers.identity) as memo:
-        images = embed_pictures(
-            folder, towers, memo, store, slices, lambda done, _, note="": progress(done, total, note)
-        )
-        later = len(slices)
-        text = embed_texts(
-            folder,
-            config.captioner,
-            towers,
-            memo,
-            ordered,
-            lambda done, _, note="": progress(later + done, total, note),
-        )
-    retrieval = fit_projections(config, folder / config.captioner, images, text, people)
+    embed = embed_drawn if config.when == "drawn" else embed_all
+    sample = embed(config, workspace, towers, store, slices, texts, people, progress)
+    retrieval = fit_projections(
+        config,
+        workspace.features / config.folder / config.captioner,
+        sample.images,
+        sample.texts,
+        [people[row] for row in sample.rows],
+    )
     return EmbedResult(
-        slices=len(slices),
-        texts=len(set(ordered) - {None}),
+        slices=len(sample.rows),
+        texts=len({texts[row] for row in sample.rows} - {None}),
         towers=config.towers,
         captioner=config.captioner,
         projection=config.projection,
@@ -123,7 +118,7 @@ def _embed(config: EmbedConfig, workspace: Workspace, progress: Progress) -> Emb
         retrieval_after=retrieval.after,
         retrieval_training=retrieval.training,
         retrieval_people=retrieval.people,
-        without_text=ordered.count(None),
+        without_text=texts.count(None),
     )
 
 

@@ -78,7 +78,7 @@ def text_tokens(
         numbers = np.array([number for crop in row for number in pool.rows_of(crop)])
         rows.append(rng.permutation(numbers)[:MOST_TOKENS] if len(numbers) > MOST_TOKENS else numbers)
     longest = max(map(len, rows))
-    tokens = texts.new_zeros(len(rows), longest, texts.shape[1])
+    tokens = torch.zeros(len(rows), longest, texts.shape[1])
     real = torch.zeros(len(rows), longest, dtype=torch.bool)
     for place, numbers in enumerate(rows):
         tokens[place, : len(numbers)] = texts[torch.from_numpy(numbers)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..records import Crop, SliceRef
 from ..slices.emptiness import is_empty
+from ..targets.on_demand import Features, FeaturesOnDemand, rows_present
 from ..training.batch_memory import BatchMemory
 from ..workspace.voxel_store import VoxelStore
 
@@ -34,8 +36,8 @@ class Pool:
     store: VoxelStore
     slices: list[SliceRef]
     rows: dict[str, dict[Crop, list[int]]]
-    images: Float[Tensor, "n e"] | None = None
-    texts: Float[Tensor, "n f"] | None = None
+    images: Features | None = None
+    texts: Features | None = None
 
     @cached_property
     def memory(self) -> BatchMemory:
@@ -52,10 +54,23 @@ class Pool:
         """Edge of the crops in voxels."""
         return next(iter(self.rows[self.subjects[0]])).size
 
-    def features(self) -> tuple[Float[Tensor, "n e"], Float[Tensor, "n f"]]:
-        """Returns image and text features of all slices, for methods that match them."""
+    def features(self) -> tuple[Features, Features]:
+        """Returns image and text features of all slices, for methods that match them; to be indexed by rows."""
         assert self.images is not None and self.texts is not None  # the method said that it needs them
         return self.images, self.texts
+
+    def tensors(self) -> tuple[Float[Tensor, "n e"], Float[Tensor, "n f"]]:
+        """Returns the features as tensors; such as are computed on demand now are, for all rows that may be drawn."""
+        images, texts = (self._tensor(side) for side in self.features())
+        return images, texts
+
+    def _tensor(self, side: Features) -> Tensor:
+        if not isinstance(side, FeaturesOnDemand):
+            return side
+        rows = torch.tensor(self.drawn_rows)
+        whole = torch.zeros(side.shape)
+        whole[rows] = side[rows]
+        return whole
 
     @cached_property
     def drawn_rows(self) -> list[int]:
@@ -128,8 +143,8 @@ class Pool:
 def build_pool(
     store: VoxelStore,
     slices: list[SliceRef],
-    images: Float[Tensor, "n e"] | None,
-    texts: Float[Tensor, "n f"] | None,
+    images: Features | None,
+    texts: Features | None,
     held_out: frozenset[str],
 ) -> Pool:
     """Groups the slices of the training subjects by crop, without empty slices and subjects held out.
@@ -140,7 +155,7 @@ def build_pool(
         InputError: No slice shows anything, or none that does has a text.
     """
     by_crop: dict[Crop, list[int]] = defaultdict(list)
-    told = None if texts is None else (~texts[:, 0].isnan()).tolist()
+    told = None if texts is None else rows_present(texts)
     for row, ref in enumerate(slices):
         if store.cases[ref.crop.case].subject not in held_out and (told is None or told[row]):
             by_crop[ref.crop].append(row)

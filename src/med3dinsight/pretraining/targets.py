@@ -7,7 +7,7 @@ from collections import Counter
 from ..errors import ConfigError
 from ..records import SliceRef
 from ..slices.sampling import plan_slices, possible_crops
-from ..towers.targets import load_targets
+from ..targets.loading import load_targets
 from ..workspace import Workspace
 from ..workspace.caption_store import CaptionStore
 from ..workspace.voxel_store import VoxelStore

@@ -25,7 +25,7 @@ def shuffle_pairs(pool: Pool, seed: int) -> Pool:
     Raises:
         InputError: There is one slice only.
     """
-    images, texts = (side.clone() for side in pool.features())
+    images, texts = (side.clone() for side in pool.tensors())
     rows = torch.tensor(pool.drawn_rows)
     order = torch.from_numpy(derangement([pool.slices[row].crop for row in pool.drawn_rows], seed))
     images[rows], texts[rows] = images[rows[order]], texts[rows[order]]
@@ -45,7 +45,7 @@ def mistake_texts(pool: Pool, share: float, seed: int) -> Pool:
     Raises:
         InputError: There is one slice only, or so many have the same text that some would keep it.
     """
-    _, texts = pool.features()
+    _, texts = pool.tensors()
     rows = np.array(pool.drawn_rows)
     rows = rows[drawn_share(len(rows), share, seed)]
     own = texts[torch.from_numpy(rows)]

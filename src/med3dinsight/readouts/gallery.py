@@ -67,7 +67,7 @@ def build_gallery(
     import torch
 
     from ..slices.emptiness import is_empty
-    from ..towers.targets import load_targets
+    from ..targets.loading import load_targets
     from ..workspace.caption_store import CaptionStore
 
     store = VoxelStore(workspace.prepared)

@@ -79,7 +79,8 @@ class FeatureMemo:
                     "use the version of med3dinsight that wrote it",
                 )
             self._database.executescript(_SCHEMA)
-            self._database.execute(f"PRAGMA user_version = {MEMO_VERSION}")
+            if version < MEMO_VERSION:
+                self._database.execute(f"PRAGMA user_version = {MEMO_VERSION}")
 
     def __enter__(self) -> FeatureMemo:
         return self

@@ -46,7 +46,7 @@ def save_clip(folder: Path, *, seed: int = 0, resize: int = 40) -> Path:
     CLIPModel(CLIPConfig(text_config=text, vision_config=_VISION, projection_dim=24)).eval().save_pretrained(folder)
     crop = {"height": PICTURE, "width": PICTURE}
     CLIPImageProcessorPil(size={"shortest_edge": resize}, crop_size=crop).save_pretrained(folder)
-    _tokenizer(pad="</s>").save_pretrained(folder)
+    tokenizer(pad="</s>").save_pretrained(folder)
     return folder
 
 
@@ -66,7 +66,7 @@ def save_siglip(folder: Path, *, seed: int = 0) -> Path:
     }
     SiglipModel(SiglipConfig(text_config=text, vision_config=_VISION)).eval().save_pretrained(folder)
     SiglipImageProcessorPil(size={"height": PICTURE, "width": PICTURE}).save_pretrained(folder)
-    _tokenizer(pad="<pad>").save_pretrained(folder)
+    tokenizer(pad="<pad>").save_pretrained(folder)
     return folder
 
 
@@ -81,18 +81,19 @@ def pictures(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
     return found
 
 
-def _tokenizer(pad: str) -> PreTrainedTokenizerFast:
+def tokenizer(pad: str) -> PreTrainedTokenizerFast:
+    """A tokenizer of a few words and all digits, with `<s>` and `</s>` around a text."""
     words = {word: number for number, word in enumerate(["<pad>", "<s>", "</s>", "<unk>", *_WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+    words_to_numbers = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    words_to_numbers.normalizer = normalizers.Lowercase()
+    words_to_numbers.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
     )
-    tokenizer.post_processor = processors.TemplateProcessing(
+    words_to_numbers.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+        tokenizer_object=words_to_numbers,
         bos_token="<s>",
         eos_token="</s>",
         unk_token="<unk>",

@@ -24,3 +24,9 @@ def weights() -> None:
 def towers(weights: None) -> MiniLMLite:
     """Both towers on the CPU."""
     return MiniLMLite(torch.device("cpu"))
+
+
+@pytest.fixture
+def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Towers compute in fp32 whatever the machine has, as their references do."""
+    monkeypatch.setattr("med3dinsight.training.precision.has_bf16", lambda device: False)

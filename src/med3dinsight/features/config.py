@@ -16,7 +16,7 @@ class EmbedConfig(StageConfig):
 
     towers: str = Field("minilm-lite", description="a name of `med3dinsight towers`")
     captioner: str = Field("tissue", description="whose texts to embed")
-    model: str = Field("", description="folder of the model of towers that need one: clip, siglip")
+    model: str = Field("", description="folder of the model of towers that need one, such as clip")
     hub: bool = Field(False, description="look a model that is no folder up at the hub, and fetch it once")
     name: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="folder of the features; empty = the towers' name")
     projection: Literal["whitened", "tuned", "none"] = Field(

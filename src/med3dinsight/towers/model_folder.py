@@ -11,7 +11,7 @@ from ..errors import ConfigError, DownloadError
 from ..workspace.provenance import fingerprint
 
 #: What a model's folder may hold that decides its features; a hub is asked for nothing else.
-_FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "pytorch_model*.bin")
+_FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "pytorch_model*.bin", "open_clip_pytorch_model.bin")
 _CHUNK = 1 << 22
 
 

@@ -26,6 +26,7 @@ class PictureRecipe:
         scale: Factor of the grey values 0 to 255.
         mean: Subtracted, of each channel.
         std: Divided by, of each channel.
+        crop_rounds: The crop's corner is rounded to the nearest pixel, as torchvision does; transformers rounds down.
     """
 
     size: tuple[int, ...]
@@ -34,6 +35,7 @@ class PictureRecipe:
     scale: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    crop_rounds: bool = False
 
     @classmethod
     def read(cls, table: Mapping[str, Any], where: str) -> PictureRecipe:
@@ -82,7 +84,8 @@ class PictureRecipe:
         resized = np.asarray(Image.fromarray(picture).resize((width, height), filter_of))
         if self.crop is None:
             return resized
-        top, left = ((have - want) // 2 for have, want in zip(resized.shape, self.crop, strict=True))
+        spare = [have - want for have, want in zip(resized.shape, self.crop, strict=True)]
+        top, left = (round(pixels / 2) if self.crop_rounds else pixels // 2 for pixels in spare)
         return resized[top : top + self.crop[0], left : left + self.crop[1]]
 
 

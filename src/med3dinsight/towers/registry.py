@@ -55,6 +55,28 @@ def _siglip(folder: Path, device: torch.device) -> TowerPair:
     return ContrastiveTowers(folder, "siglip", device)
 
 
+def _dinov3(folder: Path, device: torch.device) -> TowerPair:
+    from .image_only import ImageOnlyTowers
+
+    return ImageOnlyTowers(folder, device)
+
+
+def _biomedclip(folder: Path, device: torch.device) -> TowerPair:
+    from .biomedclip import BiomedClip
+
+    return BiomedClip(folder, device)
+
+
+def _open_clip(folder: Path, device: torch.device) -> TowerPair:
+    from .open_clip_towers import OpenClipTowers
+
+    return OpenClipTowers(folder, device)
+
+
+def _from_folder(load: Callable[[Path, torch.device], TowerPair], kind: str) -> TowerEntry:
+    return TowerEntry(load, None, kind, "the folder embed.model", needs_model=True)
+
+
 TOWERS: dict[str, TowerEntry] = {
     "minilm-lite": TowerEntry(
         _minilm_lite,
@@ -62,16 +84,11 @@ TOWERS: dict[str, TowerEntry] = {
         "general text + ImageNet image tower, a stand-in for a medical CLIP",
         "all-MiniLM-L6-v2 and EfficientNet-Lite0, Apache-2.0, from registry packages",
     ),
-    "clip": TowerEntry(
-        _clip, None, "CLIP of transformers, pictures and texts in one space", "the folder embed.model", needs_model=True
-    ),
-    "siglip": TowerEntry(
-        _siglip,
-        None,
-        "SigLIP of transformers, pictures and texts in one space",
-        "the folder embed.model",
-        needs_model=True,
-    ),
+    "clip": _from_folder(_clip, "CLIP of transformers, pictures and texts in one space"),
+    "siglip": _from_folder(_siglip, "SigLIP of transformers, pictures and texts in one space"),
+    "biomedclip": _from_folder(_biomedclip, "BiomedCLIP as published for open_clip, in one space; needs no extra"),
+    "open_clip": _from_folder(_open_clip, "any model saved by open_clip, in one space; needs the extra open_clip"),
+    "dinov3": _from_folder(_dinov3, "DINOv3, DINOv2 or ViT of transformers for pictures, MiniLM for texts"),
 }
 
 

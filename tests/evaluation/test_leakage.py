@@ -45,6 +45,17 @@ def test_a_test_subject_in_pretraining_is_refused(people: Any) -> None:
         check(people)
 
 
+@pytest.mark.parametrize("seen", [{"subjects": ["anna"]}, {"subjects": ["x"], "voxel_sha256": ["voxels of chest"]}])
+def test_a_test_person_whose_label_map_became_texts_is_refused(people: Any, seen: dict[str, list[str]]) -> None:
+    people.add_pretraining("psat", ["trained"], [])
+    path = people.workspace.pretraining / "psat" / "encoder.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "caption_labels": {"subjects": ["trained"]}}))
+    assert check(people) == CHECKED
+    path.write_text(json.dumps({**json.loads(path.read_text()), "caption_labels": seen}))
+    with pytest.raises(LeakageError, match=r"seen in the label maps that the texts of pre-training \(psat\)"):
+        check(people)
+
+
 def test_a_subject_is_refused_even_where_only_its_other_case_is_tested(people: Any) -> None:
     with pytest.raises(LeakageError, match="anna"):
         check(people, init="scratch", test=[], train=["anna"])

@@ -38,6 +38,7 @@ class CaptionConfig(StageConfig):
     engine: Literal["local", "ray"] = Field("local", description="local: this machine; ray: a Ray cluster")
     workers: int = Field(1, ge=0, le=1024, description="processes that describe slices; 0: one a core")
     shuffle_of: str = Field("tissue", description="whose texts `shuffled` deals out; caption with it first")
+    held_out: tuple[str, ...] = Field((), description="anatomy: subjects whose label maps must not become texts")
     seed: int = Field(0, ge=0, description="of the crops that are drawn and of the shuffling")
     crop_size: int = Field(64, ge=8, le=512, description="edge of a crop in voxels (native protocol)")
     crops_per_volume: int = Field(40, ge=1, le=10_000, description="different crops a volume (native protocol)")
@@ -121,6 +122,8 @@ class CaptionConfig(StageConfig):
         if self.sampling == "uniform":
             for name in ("sampling", *_INFORMATIVE):
                 identity.pop(name)
+        if not self.entry.needs_labels:
+            identity.pop("held_out")
         if self.captioner != "shuffled":
             identity.pop("shuffle_of")
         return identity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,15 @@ class Describer:
     Args:
         prepared: Folder of the prepared volumes.
         captioner: A name of the registry.
+        left_out: ``{case: flag}`` of the volumes that it must not see; their slices get no text.
     """
 
-    def __init__(self, prepared: Path, captioner: str) -> None:
-        self.prepared, self.captioner = prepared, captioner
+    def __init__(self, prepared: Path, captioner: str, left_out: Mapping[str, str] | None = None) -> None:
+        self.prepared, self.captioner, self.left_out = prepared, captioner, dict(left_out or {})
         self._opened: tuple[Any, SliceRenderer] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"prepared": self.prepared, "captioner": self.captioner, "_opened": None}
+        return {**self.__dict__, "_opened": None}
 
     def __call__(self, slices: list[SliceRef]) -> list[Written]:
         """Describes slices.
@@ -40,11 +41,16 @@ class Describer:
             ConfigError: The captioner is a plug-in that is broken.
         """
         if self._opened is None:
-            load = find_captioners()[self.captioner].load
-            assert load is not None  # only captioners that look at slices come here
-            self._opened = (load(), SliceRenderer(VoxelStore(self.prepared)))
+            entry = find_captioners()[self.captioner]
+            assert entry.load is not None  # only captioners that look at slices come here
+            self._opened = (entry.load(), SliceRenderer(VoxelStore(self.prepared), labels=entry.needs_labels))
         captioner, renderer = self._opened
-        return [Written(ref.key, captioner.describe(renderer.view(ref))) for ref in slices]
+        return [
+            Written(ref.key, "", (self.left_out[ref.crop.case],))
+            if ref.crop.case in self.left_out
+            else Written(ref.key, captioner.describe(renderer.view(ref)))
+            for ref in slices
+        ]
 
 
 def describe_slices(

@@ -26,6 +26,7 @@ class CaptionerEntry:
         kind: What it is, in a few words.
         source: Where it comes from.
         way: How its texts come about.
+        needs_labels: Whether it reads label maps: then it gets to see nobody who is held out or tested.
     """
 
     load: Callable[[], Captioner] | None
@@ -33,6 +34,7 @@ class CaptionerEntry:
     kind: str
     source: str
     way: Way = "view"
+    needs_labels: bool = False
 
 
 def _tissue() -> Captioner:
@@ -47,8 +49,15 @@ def _template() -> Captioner:
     return TemplateCaptioner()
 
 
+def _anatomy() -> Captioner:
+    from .anatomy import AnatomyDescriber
+
+    return AnatomyDescriber()
+
+
 CAPTIONERS: dict[str, CaptionerEntry] = {
     "tissue": CaptionerEntry(_tissue, 2, "rule-based describer of tissues, no language model", "built in"),
+    "anatomy": CaptionerEntry(_anatomy, 1, "names what the label map shows", "built in", needs_labels=True),
     "template": CaptionerEntry(_template, 1, "control: modality, plane and place in the scan only", "built in"),
     "shuffled": CaptionerEntry(None, 2, "control: another captioner's texts, dealt out wrongly", "built in", "dealt"),
     "imported": CaptionerEntry(None, 1, "texts that exist already, from a CSV or Parquet file", "built in", "imported"),

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..encoders.seen import Seen
+from ..encoders.texts_seen import labels_seen, write_labels_seen
 from ..engines import usable_cores
 from ..errors import InputError, WorkspaceError
 from ..records import SliceRef
@@ -21,6 +23,7 @@ from .config import CaptionConfig
 from .describing import CHUNK_SLICES as CHUNK_SLICES
 from .describing import Describer, describe_slices, in_chunks
 from .importing import hash_of, read_texts
+from .labelled import labels_used, without_labels
 from .publishing import publish
 from .texts import deal_texts, drop_outdated_texts
 
@@ -91,6 +94,7 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
             result = _result(config, ledger, unfilled)
             if result.left:
                 return result
+            write_labels_seen(folder, _labels_seen(config, workspace, ledger, store))
             publish(config, folder, ledger, dict(store.cases))
         shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)
         made_from = {"prepared": prepared.fingerprint}
@@ -145,13 +149,20 @@ def _texts(
     missing = _sampled(config, ledger)
     if config.entry.way == "view":
         workers = config.workers or (usable_cores() if config.engine == "local" else 0)
-        yield from describe_slices(
-            Describer(workspace.prepared, config.captioner), missing, engine=config.engine, workers=workers
-        )
+        left_out = without_labels(store.cases, config.held_out) if config.entry.needs_labels else {}
+        describer = Describer(workspace.prepared, config.captioner, left_out)
+        yield from describe_slices(describer, missing, engine=config.engine, workers=workers)
         return
     given = deal_texts(config, ledger, store) if config.entry.way == "dealt" else _imported(config, ledger, store)
     for chunk in in_chunks(missing):
         yield [_given(ref.key, given) for ref in chunk]
+
+
+def _labels_seen(config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, store: VoxelStore) -> Seen | None:
+    """Returns whose label maps the texts tell; what is dealt out anew tells them too."""
+    if config.entry.way == "dealt":
+        return labels_seen(workspace.captions / config.shuffle_of)
+    return labels_used(ledger, config.kept_as, store.cases) if config.entry.needs_labels else None
 
 
 def _given(key: str, texts: dict[str, str]) -> Written:

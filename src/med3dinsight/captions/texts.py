@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..records import Case
 from ..workspace import Workspace
 from ..workspace.caption_store import CaptionStore
@@ -10,6 +13,7 @@ from ..workspace.provenance import fingerprint
 from ..workspace.voxel_store import VoxelStore
 from .config import CaptionConfig
 from .importing import hash_of
+from .labelled import without_labels
 from .shuffled import shuffle_texts
 
 #: In a captioner's folder: what the texts of each case were made from.
@@ -23,7 +27,8 @@ def drop_outdated_texts(config: CaptionConfig, workspace: Workspace, ledger: Cap
     """
     path = workspace.captions / config.kept_as / MADE_FROM
     earlier: dict[str, str] = read_json(path) if path.exists() else {}
-    now = {case.id: _made_from(config, workspace, case) for case in store.cases.values()}
+    left_out = without_labels(store.cases, config.held_out) if config.entry.needs_labels else {}
+    now = {case.id: _made_from(config, workspace, case, left_out) for case in store.cases.values()}
     outdated = {case for case, origin in now.items() if earlier.get(case) != origin}
     if outdated:
         # In this order: after a kill in between, the next call finds them outdated again.
@@ -45,7 +50,7 @@ def deal_texts(config: CaptionConfig, ledger: CaptionStore, store: VoxelStore) -
     return shuffle_texts(slices, people, texts, config.seed)
 
 
-def _made_from(config: CaptionConfig, workspace: Workspace, case: Case) -> str:
+def _made_from(config: CaptionConfig, workspace: Workspace, case: Case, left_out: Mapping[str, str]) -> str:
     version = config.entry.version
     if config.entry.way == "dealt":
         shuffled = workspace.require(workspace.captions / config.shuffle_of, f"caption --captioner {config.shuffle_of}")
@@ -53,4 +58,7 @@ def _made_from(config: CaptionConfig, workspace: Workspace, case: Case) -> str:
     if config.entry.way == "imported":
         return fingerprint(version, hash_of(config.existing))
     grid = [case.shape, case.spacing_mm, case.affine, case.source_shape, case.source_affine]
-    return fingerprint(version, case.modality, case.in_hounsfield, case.voxel_sha256, case.window, grid)
+    parts: list[Any] = [version, case.modality, case.in_hounsfield, case.voxel_sha256, case.window, grid]
+    if config.entry.needs_labels:
+        parts += [case.label_sha256, case.label_names, left_out.get(case.id)]
+    return fingerprint(*parts)

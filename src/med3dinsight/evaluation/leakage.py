@@ -44,6 +44,11 @@ def refuse_leakage(run: FinetunedRun, cases: Mapping[str, Case], workspace: Work
     recorded = Seen(frozenset(names), frozenset(run.train_voxel_sha256), True, frozenset(run.train_content_sha256))
     training = recorded.and_cases(learned)
     _refuse(run, people, test, training, cases, "training")
+    if run.init != "scratch":
+        facts = _pretraining_facts(run.init, workspace) or {}
+        if labels := facts.get("caption_labels"):
+            where = f"the label maps that the texts of pre-training ({run.init}) were made from"
+            _refuse(run, people, test, seen_in(labels), cases, where)
     told = [] if run.init == "scratch" else _initial_weights(run, workspace)
     for seen in told:
         _refuse(run, people, test, seen, cases, f"pre-training ({run.init})")

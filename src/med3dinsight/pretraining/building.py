@@ -96,6 +96,8 @@ def save_run(
         "fingerprint": identity,
         **sighted.seen.as_json(),
     }
+    if sighted.labels is not None:
+        facts["caption_labels"] = sighted.labels.as_json()
     kept = built.encoder if built.objective is None else kept_of(built.objective)
     if built.average is not None:
         kept = built.average.module

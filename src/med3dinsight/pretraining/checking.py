@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoders.registry import check_name
 from ..encoders.seen import warn_where_unknown
+from ..encoders.texts_seen import labels_seen
 from ..towers.registry import check_name as check_towers
 from ..workspace import Workspace
 from ..workspace.caption_store import LEDGER, CaptionStore
@@ -16,7 +17,7 @@ from ..workspace.provenance import fingerprint
 from ..workspace.voxel_store import VoxelStore
 from .config import PretrainConfig
 from .methods import find_method
-from .people import Sighted, refuse_fitted, refuse_seen, seen_by, training_cases
+from .people import Sighted, refuse_fitted, refuse_labels, refuse_seen, seen_by, training_cases
 from .resolving import resolve
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def check(run: Identified, workspace: Workspace) -> Checked:
     Raises:
         ConfigError: There is no such device, crop, person or label, or TensorBoard is missing.
         InputError: Nothing is left to train on.
-        LeakageError: A subject held out would be seen under another name, or was seen in fitting the projections.
+        LeakageError: A subject held out would be seen under another name, or was seen in fitting the projections,
+            or texts were made from its label map.
     """
     from ..training.precision import choose_device, limit_threads
     from ..training.run_log import require_tensorboard
@@ -104,12 +106,14 @@ def check(run: Identified, workspace: Workspace) -> Checked:
     warn_where_unknown(seen, str(config.init))
     if run.embedded_without is not None:
         refuse_fitted(config.held_out, run.embedded_without)
+    labels = labels_seen(workspace.captions / config.captioner) if find_method(config.method).features else None
+    refuse_labels(store.cases.values(), config.held_out, labels, config.captioner)
     device = choose_device(config.device)
     limit_threads(config.threads)
     if config.tensorboard:
         require_tensorboard()
     pool = load_pool(config, workspace, store, find_method(config.method).features)
-    return Checked(pool, Sighted(cases, seen), device, watcher(config, workspace, pool.crop_size, device))
+    return Checked(pool, Sighted(cases, seen, labels), device, watcher(config, workspace, pool.crop_size, device))
 
 
 def _settings(config: PretrainConfig) -> dict[str, Any]:

@@ -48,10 +48,17 @@ def training_cases(cases: Mapping[str, Case], held_out: Iterable[str]) -> list[C
 
 @dataclass(frozen=True)
 class Sighted:
-    """Whom an encoder has seen when a run ends: its own cases, and those of its initial weights."""
+    """Whom an encoder has seen when a run ends: its own cases, and those of its initial weights.
+
+    Attributes:
+        cases: Its own.
+        before: Whom the initial weights have seen.
+        labels: Whose label maps its texts were made from; None where of nobody's.
+    """
 
     cases: list[Case]
     before: Seen
+    labels: Seen | None = None
 
     @property
     def seen(self) -> Seen:
@@ -96,3 +103,26 @@ def refuse_fitted(held_out: Iterable[str], embedded_without: Iterable[str]) -> N
             f"the projections of the 2D features were fitted on held-out subject {fitted[0]}",
             f"run `med3dinsight embed` again with {' '.join(f'--held-out {name}' for name in away)}",
         )
+
+
+def refuse_labels(cases: Iterable[Case], held_out: Iterable[str], labels: Seen | None, captioner: str) -> None:
+    """Refuses texts that were made from the label map of somebody who is held out.
+
+    Args:
+        cases: All prepared cases.
+        held_out: Subjects that pre-training must not see.
+        labels: Whose label maps the texts were made from; None where of nobody's.
+        captioner: Whose texts.
+
+    Raises:
+        LeakageError: They were, by name or by voxels.
+    """
+    away, everybody = set(held_out), list(cases)
+    for case in everybody:
+        if labels is not None and case.subject in away and labels.has_seen(case):
+            names = ", ".join(f'"{name}"' for name in sorted(away))
+            raise LeakageError(
+                f"texts of {captioner} were made from the label map of {case.id} of held-out subject {case.subject}: "
+                f"{labels.sighting(case, everybody)}",
+                f"caption again with --set 'caption.held_out=[{names}]', then embed again",
+            )

@@ -44,11 +44,11 @@ def displayed(volume: NDArray[Scalar], plane: Plane, index: int) -> NDArray[Scal
     return taken.T[::-1, ::-1]
 
 
-def slice_pixels(volume: NDArray[np.uint8], ref: SliceRef) -> NDArray[np.uint8]:
-    """Returns a slice as displayed, ``(rows, columns)`` uint8; 0 outside of the volume.
+def slice_pixels(volume: NDArray[Scalar], ref: SliceRef) -> NDArray[Scalar]:
+    """Returns a slice as displayed, ``(rows, columns)`` of the volume's type; 0 outside of the volume.
 
     Args:
-        volume: ``(x, y, z)`` uint8, the whole prepared volume.
+        volume: ``(x, y, z)``, the whole prepared volume, or its label map.
         ref: Which slice of which crop.
     """
     axis = ref.plane.axis

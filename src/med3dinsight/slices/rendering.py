@@ -39,6 +39,8 @@ class SliceView:
         scan_rows: First row inside the scan and the first one after it; the others are padding.
         scan_columns: The same for columns.
         in_hounsfield: Whether ``window`` is in HU; never for MR.
+        labels: ``(rows, columns)`` uint16, the label map's slice; None unless it was asked for and there is one.
+        label_names: ``(label value, name)`` of the label map; empty where ``labels`` is None.
     """
 
     pixels: NDArray[np.uint8]
@@ -54,6 +56,8 @@ class SliceView:
     scan_rows: tuple[int, int]
     scan_columns: tuple[int, int]
     in_hounsfield: bool
+    labels: NDArray[np.uint16] | None = None
+    label_names: tuple[tuple[int, str], ...] = ()
 
     def without_padding(self) -> SliceView:
         """Returns the part of the picture that lies inside the scan."""
@@ -63,6 +67,7 @@ class SliceView:
             self,
             pixels=self.pixels[rows, columns],
             body=self.body[rows, columns],
+            labels=None if self.labels is None else self.labels[rows, columns],
             body_rows=(self.body_rows[0] - top, self.body_rows[1] - top),
             body_columns=(self.body_columns[0] - left, self.body_columns[1] - left),
             scan_rows=(0, bottom - top),
@@ -80,6 +85,7 @@ class SliceView:
             self,
             pixels=stretched(self.pixels, shape),
             body=body,
+            labels=None if self.labels is None else self.labels[_nearest(self.labels.shape, shape)],
             spacing_mm=(self.spacing_mm[0] / down, self.spacing_mm[1] / across),
             body_rows=(self.body_rows[0] * down, self.body_rows[1] * down),
             body_columns=(self.body_columns[0] * across, self.body_columns[1] * across),
@@ -98,10 +104,11 @@ class SliceRenderer:
 
     Args:
         store: The prepared volumes.
+        labels: Show label maps too: to captioners that read them, and to nobody else.
     """
 
-    def __init__(self, store: VoxelStore) -> None:
-        self._store = store
+    def __init__(self, store: VoxelStore, *, labels: bool = False) -> None:
+        self._store, self._labels = store, labels
         self._outline: tuple[str, Outline] | None = None
 
     def view(self, ref: SliceRef) -> SliceView:
@@ -109,7 +116,10 @@ class SliceRenderer:
         case, volume = self._store.cases[ref.crop.case], self._store.volume(ref.crop.case)
         if self._outline is None or self._outline[0] != case.id:
             self._outline = (case.id, find_outline(volume, case))
-        return render(volume, case, self._outline[1], ref)
+        view = render(volume, case, self._outline[1], ref)
+        if not self._labels or not case.has_label:
+            return view
+        return replace(view, labels=slice_pixels(self._store.label(case.id), ref), label_names=case.label_names)
 
 
 def render(volume: NDArray[np.uint8], case: Case, outline: Outline, ref: SliceRef) -> SliceView:
@@ -177,6 +187,13 @@ def png(pixels: NDArray[np.uint8], *, row_stretch: float = 1.0, scale: int = 1) 
     stream = io.BytesIO()
     picture.resize(size, Image.Resampling.BICUBIC).save(stream, format="PNG")
     return stream.getvalue()
+
+
+def _nearest(shape: tuple[int, ...], wanted: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.intp) for old, new in zip(shape, wanted, strict=True)
+    )
+    return rows[:, np.newaxis], columns[np.newaxis]
 
 
 def _relative(place: float, low: float, high: float) -> float:

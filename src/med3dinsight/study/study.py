@@ -87,7 +87,7 @@ class Study:
 
     def caption_config(self, captioner: str) -> CaptionConfig:
         """Settings of captioning by one captioner."""
-        return self.build("caption", captioner=captioner)
+        return self.build("caption", captioner=captioner, held_out=self.config.test_subjects)
 
     def embed_config(self, captioner: str) -> EmbedConfig:
         """Settings of embedding one captioner's texts."""

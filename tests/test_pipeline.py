@@ -80,6 +80,16 @@ def test_methods_without_texts_wait_for_the_slice_table_alone(tmp_path: Path) ->
     assert jobs["pretrain masked-s0"].after == ("embed template",)
 
 
+def test_a_study_audits_its_captions_where_it_asks_for_that(tmp_path: Path) -> None:
+    document = {**DOCUMENT, "audit": {"examples": 3}}
+    jobs = {job.name: job for job in pipeline.plan(study_from(document, (), Path()), tmp_path)}
+    for name in ("tissue", "shuffled"):
+        job = jobs[f"audit {name}"]
+        assert job.after == ("caption shuffled",)
+        assert (job.config.captioner, job.config.examples) == (name, 3)
+    assert not [name for name in jobs if name.startswith("embed") and "audit" in "".join(jobs[name].after)]
+
+
 def test_a_study_leaves_out_the_stages_that_it_does_not_ask_for(tmp_path: Path) -> None:
     document = {"study": {"data": "scans"}, "arm": [{"name": "text", "finetune": False}]}
     names = [job.name for job in pipeline.plan(study_from(document, (), tmp_path), tmp_path)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .auditing.run import run as audit
 from .captions.run import run as caption
 from .config import StageConfig
 from .datasets.fetching import FetchConfig
@@ -50,6 +51,7 @@ def plan(study: Study, root: Path) -> list[Job]:
     # Captioners share a ledger, and towers a file of picture features: one after another.
     for name in study.captioners():
         last = call("caption", caption, study.caption_config(name), [last], name)
+    captioned = last
     for name in study.matched_captioners():
         last = call("embed", embed, study.embed_config(name), [last], name)
     pretrained = []
@@ -63,6 +65,9 @@ def plan(study: Study, root: Path) -> list[Job]:
         finetuned.append(call("finetune", finetune, tuning, [start], tuning.run_name))
     if finetuned:
         call("evaluate", evaluate, study.evaluate_config(), finetuned)
+    if "audit" in study.tables:
+        for name in study.captioners():
+            call("audit", audit, study.build("audit", captioner=name), [captioned], name)
     if "localize" in study.tables:
         call("localize", run_localize, study.localize_config(), pretrained)
     if "probe" in study.tables:

@@ -80,7 +80,7 @@ def run(config: AuditConfig, workspace: Workspace, *, progress: Progress = silen
         there = (folder / AUDIT).exists() and (folder / PAGE).exists()
         if (record := completed(folder, identity if there else "its output is gone")) is not None:
             return AuditResult(**{**record.result, "done_before": True})
-        with workspace.lock("audit"):
+        with workspace.lock(f"audit-{config.captioner}"):
             store = VoxelStore(workspace.prepared)
             audit, chooser = _check(config, ledger, store, progress)
             renderer = SliceRenderer(store)

@@ -3,7 +3,7 @@
 ::
 
     [study]                     the data, who is tested, the seeds
-    [prepare] [caption] [embed] [pretrain] [finetune] [evaluate] [localize] [probe] [report]
+    [prepare] [caption] [audit] [embed] [pretrain] [finetune] [evaluate] [localize] [probe] [report]
                                 settings of the stages, the same for all arms
     [[arm]]                     what is compared: a name, where its weights start, and how it differs
 """

@@ -1,7 +1,7 @@
 """A study, resolved: one settings object for every call of a stage; ``pipeline.py`` makes the calls.
 
-Test subjects are held out of all that is fitted. The read-outs run where their table, ``[localize]`` or ``[probe]``,
-stands in the file.
+Test subjects are held out of all that is fitted. The caption audit and the read-outs run where their table,
+``[audit]``, ``[localize]`` or ``[probe]``, stands in the file.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..auditing.config import AuditConfig
 from ..captions.config import CaptionConfig
 from ..config import StageConfig
 from ..evaluation.config import EvaluateConfig
@@ -16,6 +17,7 @@ from ..report.config import ReportConfig
 STAGES: dict[str, tuple[type[StageConfig], frozenset[str]]] = {
     "prepare": (PrepareConfig, frozenset({"source"})),
     "caption": (CaptionConfig, frozenset({"held_out"})),
+    "audit": (AuditConfig, frozenset({"captioner"})),
     "embed": (EmbedConfig, frozenset({"captioner", "held_out"})),
     "pretrain": (PretrainConfig, frozenset({"run", "held_out", "seed"})),
     "finetune": (FinetuneConfig, frozenset({"run", "arm", "init", "validation", "test", "seed"})),

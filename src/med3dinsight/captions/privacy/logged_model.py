@@ -26,6 +26,11 @@ class LoggedModel:
     def __init__(self, model: ChatModel, log: AuditLog, host: str) -> None:
         self._model, self._log, self._host = model, log, host
 
+    async def aclose(self) -> None:
+        """Closes the other model's connections, where it has any."""
+        if (close := getattr(self._model, "aclose", None)) is not None:
+            await close()
+
     async def complete(self, body: Mapping[str, Any]) -> ChatReply:
         """Returns the other model's answer to one body; fails as that does.
 

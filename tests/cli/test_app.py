@@ -78,7 +78,7 @@ def test_a_verb_that_is_not_built_says_so_whatever_is_passed(call: Call, verb: s
         (["prepare"], "missing argument 'WORK'", "see `med3dinsight prepare --help`"),
         (["encoders", "too", "much"], "unexpected extra argument(s) (too much)", "see `med3dinsight encoders --help`"),
         (["pretrain", "work", "--device", "gpu"], "no device called gpu", "give auto, cpu, cuda or cuda:N"),
-        (["embed", "work", "--engine", "ray"], "--engine ray is not built yet", "leave it out"),
+        (["evaluate", "work", "--engine", "ray"], "--engine ray is not built yet", "leave it out"),
         (["caption", "work", "--model", "m"], "this option is not built yet", "leave it out"),
         (["caption", "work", "--allow-remote"], "this option is not built yet", "leave it out"),
         (["finetune", "work", "--task", "classification"], "classification needs a table of labels", "table: class"),

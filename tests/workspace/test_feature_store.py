@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,12 @@ class Tower:
         self.sign = sign
         self.stop_at = stop_at
 
-    def __call__(self, first: int, last: int) -> NDArray[np.float32]:
-        if self.stop_at is not None and last > self.stop_at:
-            raise KeyboardInterrupt
-        self.asked.append((first, last))
-        return self.sign * FEATURES[first:last]
+    def __call__(self, chunks: Iterable[tuple[int, int]]) -> Iterator[NDArray[np.float32]]:
+        for first, last in chunks:
+            if self.stop_at is not None and last > self.stop_at:
+                raise KeyboardInterrupt
+            self.asked.append((first, last))
+            yield self.sign * FEATURES[first:last]
 
 
 def test_features_come_back_in_half_precision(tmp_path: Path) -> None:

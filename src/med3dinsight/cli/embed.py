@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from .options import ConfigFile, Device, DryRun, Engine, HeldOut, Json, Overrides, Work
+from .options import ConfigFile, Device, DryRun, HeldOut, Json, Overrides, Work
 from .replies import Reply
 from .settings import read_settings
 from .stages import stage_reply
@@ -23,7 +23,8 @@ def embed(
     config: ConfigFile = None,
     overrides: Overrides = None,
     device: Device = None,
-    engine: Engine = "local",
+    engine: Annotated[Literal["local", "ray"] | None, typer.Option(help="This machine, or a Ray cluster.")] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes that embed; 0: one a core.")] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> Reply:
@@ -38,6 +39,8 @@ def embed(
         "projection": "tuned" if tune else None,
         "held_out": held_out,
         "device": device,
+        "engine": engine,
+        "workers": workers,
     }
     settings = read_settings(EmbedConfig, config, overrides, options)
     from ..features.run import run

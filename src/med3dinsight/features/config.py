@@ -13,6 +13,7 @@ class EmbedConfig(StageConfig):
     """Which towers see which texts, and how their features become the targets of pre-training."""
 
     section: ClassVar[str] = "embed"
+    machine_settings: ClassVar[frozenset[str]] = frozenset({"device", "workers", "threads", "engine"})
 
     towers: str = Field("minilm-lite", description="a name of `med3dinsight towers`")
     captioner: str = Field("tissue", description="whose texts to embed")
@@ -32,6 +33,8 @@ class EmbedConfig(StageConfig):
     )
     sample: int = Field(4096, ge=256, description='slices that the projections are fitted on where when = "drawn"')
     seed: int = Field(0, ge=0, description="seed of the tuning batches, and of the sample")
+    engine: Literal["local", "ray"] = Field("local", description="local: this machine; ray: a Ray cluster")
+    workers: int = Field(1, ge=0, le=1024, description="processes that embed; 0: one a core")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, description="threads of this process, 0 = all")
 

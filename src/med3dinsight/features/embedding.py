@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..records import SliceRef
+from ..targets.batches import EmbedEach
 from ..targets.by_crop import CropFeatures
 from ..targets.loading import DRAWN
-from ..targets.pictures import picture_features
+from ..targets.pictures import picture_blocks
 from ..towers.tower import TowerPair
 from ..types import Progress
 from ..workspace import Workspace, feature_store
@@ -20,6 +23,7 @@ from ..workspace.provenance import fingerprint
 from ..workspace.voxel_store import VoxelStore
 from .config import EmbedConfig
 from .drawing import Sample, embed_sample
+from .side_by_side import embedder
 
 
 def embed_all(
@@ -36,10 +40,22 @@ def embed_all(
     folder, total, later = workspace.features / config.folder, 2 * len(slices), len(slices)
     with FeatureMemo(workspace.features, towers.identity) as memo:
         images = embed_pictures(
-            folder, towers, memo, store, slices, lambda done, _, note="": progress(done, total, note)
+            folder,
+            towers,
+            embedder(config, towers, "image"),
+            memo,
+            store,
+            slices,
+            lambda done, _, note="": progress(done, total, note),
         )
         told = embed_texts(
-            folder, config.captioner, towers, memo, texts, lambda done, _, note="": progress(later + done, total, note)
+            folder,
+            config.captioner,
+            towers,
+            embedder(config, towers, "text"),
+            memo,
+            texts,
+            lambda done, _, note="": progress(later + done, total, note),
         )
     return Sample(list(range(len(slices))), images, told)
 
@@ -65,12 +81,18 @@ def embed_drawn(
 
 
 def embed_pictures(
-    folder: Path, towers: TowerPair, memo: FeatureMemo, store: VoxelStore, slices: list[SliceRef], progress: Progress
+    folder: Path,
+    towers: TowerPair,
+    embed_each: EmbedEach,
+    memo: FeatureMemo,
+    store: VoxelStore,
+    slices: list[SliceRef],
+    progress: Progress,
 ) -> NDArray[np.float16]:
     """Embeds every slice of the table as displayed; ``folder/image.npy``, one row a slice."""
 
-    def compute(first: int, last: int) -> NDArray[np.float16]:
-        return picture_features(towers, store, memo, slices[first:last])
+    def compute(chunks: Iterable[tuple[int, int]]) -> Iterator[NDArray[np.float16]]:
+        return picture_blocks(embed_each, store, memo, (slices[first:last] for first, last in chunks))
 
     voxels = {case.id: case.voxel_sha256 for case in store.cases.values()}
     identity = fingerprint(towers.identity, [ref.key for ref in slices], voxels)
@@ -80,7 +102,13 @@ def embed_pictures(
 
 
 def embed_texts(
-    folder: Path, captioner: str, towers: TowerPair, memo: FeatureMemo, texts: list[str | None], progress: Progress
+    folder: Path,
+    captioner: str,
+    towers: TowerPair,
+    embed_each: EmbedEach,
+    memo: FeatureMemo,
+    texts: list[str | None],
+    progress: Progress,
 ) -> NDArray[np.float16]:
     """Embeds the texts of a captioner; ``folder/CAPTIONER/text.npy``, one row a slice.
 
@@ -93,19 +121,35 @@ def embed_texts(
     path, table = folder / captioner / "text.npy", folder / captioner / "texts.json"
     identity = fingerprint(towers.identity, texts)
     _remember_finished(folder, towers.identity, memo)
-    no_text = np.full(towers.text_width, np.nan, dtype=np.float16)
 
-    def compute(first: int, last: int) -> NDArray[np.float16]:
-        wanted = {text: content_key(text.encode()) for text in texts[first:last] if text is not None}
-        known = memo.find("text", wanted.values())
-        found = {text: known[key] for text, key in wanted.items() if key in known}
-        if missing := [text for text in wanted if text not in found]:
-            found.update(zip(missing, towers.embed_texts(missing).astype(np.float16), strict=True))
-        return np.stack([no_text if text is None else found[text] for text in texts[first:last]])
+    def compute(chunks: Iterable[tuple[int, int]]) -> Iterator[NDArray[np.float16]]:
+        return _text_blocks(embed_each, memo, (texts[first:last] for first, last in chunks), towers.text_width)
 
     feature_store.fill(path, len(texts), towers.text_width, identity, compute, progress)
     write_json(table, {"identity": identity, "towers": towers.identity, "texts": texts})
     return feature_store.read(path)
+
+
+def _text_blocks(
+    embed_each: EmbedEach, memo: FeatureMemo, chunks: Iterable[Sequence[str | None]], width: int
+) -> Iterator[NDArray[np.float16]]:
+    """Yields the features of chunks of texts; within a chunk, those that the memo lacks are computed once."""
+    waiting: deque[tuple[Sequence[str | None], list[str], dict[str, NDArray[np.float16]]]] = deque()
+    nothing = np.full(width, np.nan, dtype=np.float16)
+
+    def batches() -> Iterator[list[str]]:
+        for chunk in chunks:
+            keys = {text: content_key(text.encode()) for text in chunk if text is not None}
+            known = memo.find("text", keys.values())
+            found = {text: known[key] for text, key in keys.items() if key in known}
+            missing = [text for text in keys if text not in found]
+            waiting.append((chunk, missing, found))
+            yield missing
+
+    for computed in embed_each(batches()):
+        chunk, missing, found = waiting.popleft()
+        found.update(zip(missing, computed, strict=True))
+        yield np.stack([nothing if text is None else found[text] for text in chunk])
 
 
 def _remember_finished(folder: Path, towers_identity: str, memo: FeatureMemo) -> None:

@@ -63,6 +63,11 @@ def run(config: EmbedConfig, workspace: Workspace, *, progress: Progress = silen
         DownloadError: The towers' weights cannot be fetched or verified.
         WorkspaceError: An earlier stage is missing or has been run anew since.
     """
+    if config.when == "drawn" and (config.engine, config.workers) != ("local", 1):
+        raise ConfigError(
+            'embed.engine and embed.workers have no effect with embed.when = "drawn": a sample is embedded here',
+            'leave them out, or embed all slices now (embed.when = "all")',
+        )
     weights = weights_identity(config.towers, model=config.model, hub=config.hub)
     folder = workspace.features / config.folder / config.captioner
     prepared = workspace.require(workspace.prepared, "prepare")

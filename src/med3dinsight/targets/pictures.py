@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,41 +15,73 @@ from ..towers.tower import TowerPair
 from ..workspace.feature_memo import FeatureMemo, content_key
 from ..workspace.provenance import fingerprint
 from ..workspace.voxel_store import VoxelStore
+from .batches import EmbedEach, here
 
 #: Version of how a slice becomes a picture.
 PICTURE_VERSION = 1
 
 
-def picture_features(
-    towers: TowerPair, store: VoxelStore, memo: FeatureMemo, slices: Sequence[SliceRef]
-) -> NDArray[np.float16]:
-    """Returns the image features of slices, ``(n, d)``; those that the memo lacks are computed and added to it.
+@dataclass(frozen=True)
+class _Plan:
+    """What a chunk of slices shows, and which of its pictures are still to be embedded."""
 
-    Slices that show the same picture, as all that lie in the padding do, are computed once.
+    keys: list[bytes]
+    shown: dict[bytes, bytes]
+    missing: dict[bytes, NDArray[np.uint8]]
+
+
+def picture_blocks(
+    embed_each: EmbedEach, store: VoxelStore, memo: FeatureMemo, chunks: Iterable[Sequence[SliceRef]]
+) -> Iterator[NDArray[np.float16]]:
+    """Yields the image features of chunks of slices, ``(n, d)`` each; those that the memo lacks are added to it.
+
+    Slices that show the same picture, as all that lie in the padding do, are embedded once. What is embedded together
+    does not depend on how many chunks are in work at a time.
 
     Args:
-        towers: Frozen.
+        embed_each: Embeds the batches of pictures that are missing.
         store: Voxels; of slices that the memo knows none are read.
-        memo: Of these towers.
-        slices: Any.
+        memo: Of the towers that embed.
+        chunks: Slices.
     """
+    plans: deque[_Plan] = deque()
+    in_work: set[bytes] = set()
+
+    def batches() -> Iterator[list[NDArray[np.uint8]]]:
+        for slices in chunks:
+            plan = _plan(store, memo, slices, in_work)
+            plans.append(plan)
+            in_work.update(plan.missing)
+            yield list(plan.missing.values())
+
+    for computed in embed_each(batches()):
+        plan = plans.popleft()
+        memo.add("image", dict(zip(plan.missing, computed, strict=True)), plan.shown)
+        in_work.difference_update(plan.missing)
+        found = memo.find("image", set(plan.shown.values()))
+        yield np.stack([found[plan.shown[key]] for key in plan.keys])
+
+
+def _plan(store: VoxelStore, memo: FeatureMemo, slices: Sequence[SliceRef], in_work: Container[bytes]) -> _Plan:
     keys = [slice_key(store, ref) for ref in slices]
     shown = memo.pictures_of(keys)
     found = memo.find("image", set(shown.values()))
     pictures: dict[bytes, NDArray[np.uint8]] = {}
     for key, ref in zip(keys, slices, strict=True):
-        if shown.get(key) not in found:
+        if shown.get(key) not in found and shown.get(key) not in in_work:
             picture = picture_of(store, ref)
             shown[key] = picture_key(picture)
             pictures[shown[key]] = picture
-    found.update(memo.find("image", pictures))
-    if missing := {content: picture for content, picture in pictures.items() if content not in found}:
-        computed = towers.embed_images(list(missing.values())).astype(np.float16)
-        memo.add("image", dict(zip(missing, computed, strict=True)), shown)
-        found.update(memo.find("image", missing))
-    elif pictures:
-        memo.add("image", {}, shown)
-    return np.stack([found[shown[key]] for key in keys])
+    known = memo.find("image", pictures)
+    missing = {name: picture for name, picture in pictures.items() if name not in known and name not in in_work}
+    return _Plan(keys, shown, missing)
+
+
+def picture_features(
+    towers: TowerPair, store: VoxelStore, memo: FeatureMemo, slices: Sequence[SliceRef]
+) -> NDArray[np.float16]:
+    """Returns the image features of slices, ``(n, d)``, embedded in this process: see :func:`picture_blocks`."""
+    return next(picture_blocks(here(towers, "image"), store, memo, [slices]))
 
 
 def slice_key(store: VoxelStore, ref: SliceRef) -> bytes:

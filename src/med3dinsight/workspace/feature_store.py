@@ -7,7 +7,7 @@ rows are always computed together and a run that was killed ends with the same b
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def fill(
     rows: int,
     width: int,
     identity: str,
-    compute: Callable[[int, int], NDArray[np.floating]],
+    compute: Callable[[Iterable[tuple[int, int]]], Iterator[NDArray[np.floating]]],
     progress: Progress = silent,
 ) -> None:
     """Computes a feature file chunk by chunk; goes on where an earlier call was stopped.
@@ -36,7 +36,7 @@ def fill(
         rows: Number of slices.
         width: Feature width.
         identity: Fingerprint of what is computed; a file of another identity is started anew.
-        compute: ``(first, last) -> (last - first, width)`` features of those rows.
+        compute: Takes chunks ``(first, last)`` and yields ``(last - first, width)`` features of each, in order.
         progress: Told the rows done.
     """
     state_path = path.with_suffix(".json")
@@ -53,9 +53,9 @@ def fill(
             write_json(state_path, state)
         done = int(state["done"])
         progress(done, rows)
-        for first in range(done, rows, CHUNK_ROWS):
-            last = min(first + CHUNK_ROWS, rows)
-            _write_rows(path, first, compute(first, last).astype(np.float16, copy=False))
+        chunks = [(first, min(first + CHUNK_ROWS, rows)) for first in range(done, rows, CHUNK_ROWS)]
+        for (first, last), features in zip(chunks, compute(chunks), strict=True):
+            _write_rows(path, first, features.astype(np.float16, copy=False))
             write_json(state_path, {**state, "done": last})
             progress(last, rows)
 

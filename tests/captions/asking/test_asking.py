@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from faulty_model import PRICE, Books, FaultyModel, ask, body_about, text_of
 
-from med3dinsight.captions.asking.chat import ChatReply
+from med3dinsight.captions.asking.chat import ChatReply, FatalError
 from med3dinsight.captions.asking.jobs import Job
 from med3dinsight.workspace.answer_ledger import NANO, AnswerLedger
 
@@ -103,11 +104,28 @@ def test_jobs_are_read_as_they_are_needed(tmp_path: Path) -> None:
     ahead: list[int] = []
 
     def jobs() -> Iterator[Job]:
-        for number, job in enumerate(books.jobs(5000, lambda number: number % 2500)):
+        for number, job in enumerate(books.jobs(2500, lambda number: number % 1250)):
             ahead.append(number - len(books.delivered))
             yield job
 
     ask(tmp_path, FaultyModel(), jobs(), books)
-    assert len(books.texts) == 5000
+    assert len(books.texts) == 2500
     # A chunk that is looked up, one that is to be handed on, and the room.
     assert max(ahead) < 2 * 512 + 2 * 16 + 1
+
+
+def test_a_model_is_closed_in_the_event_loop_that_it_was_asked_in(tmp_path: Path) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    class Closable(FaultyModel):
+        async def complete(self, body: Mapping[str, Any]) -> ChatReply:
+            loops.append(asyncio.get_running_loop())
+            raise FatalError("no key")
+
+        async def aclose(self) -> None:
+            loops.append(asyncio.get_running_loop())
+
+    with pytest.raises(FatalError, match="no key"):
+        ask(tmp_path, Closable(), Books().jobs(1), Books())
+    assert len(loops) == 2
+    assert loops[0] is loops[1]

@@ -84,6 +84,18 @@ def test_a_server_that_is_gone_ends_the_run_and_the_next_one_goes_on(tmp_path: P
     assert rest.requests_sent <= 20 + 16
 
 
+def test_what_a_server_that_is_gone_may_have_been_paid_for_stays_in_the_books(tmp_path: Path) -> None:
+    def answers(body: Mapping[str, Any]) -> ChatReply:
+        raise DownError("timeout")
+
+    patience = Patience(first_wait=0.001, longest_wait=0.02, outage=0.2, tries=100_000)
+    model, books = FaultyModel(answers=answers, seconds=0.001), Books()
+    with pytest.raises(FatalError, match="no answer for"):
+        ask(tmp_path, model, books.jobs(100), books, patience=patience, price=PRICE)
+    with AnswerLedger(tmp_path) as ledger:
+        assert ledger.num_open() == model.asked.total() > 10
+
+
 def test_one_slice_that_always_fails_is_left_and_holds_nobody_up(tmp_path: Path) -> None:
     def answers(body: Mapping[str, Any]) -> ChatReply:
         if about(body) == 3:

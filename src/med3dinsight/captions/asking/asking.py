@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -51,10 +51,9 @@ def ask_all(
 
     Args:
         jobs: Read as they are needed; memory does not grow with them.
-        model: Who answers.
+        model: Who answers; where it has a coroutine ``aclose``, that is awaited at the end.
         ledger: Where answers are kept, and found.
-        parse: Reads an answer; any :class:`~med3dinsight.errors.Med3DInsightError` or ``ValueError`` means that it
-            cannot be read.
+        parse: Reads an answer, see :func:`~med3dinsight.captions.asking.reading.read_reply`.
         deliver: Is given what is done, many slices at a time, in the thread that called.
         concurrency: Requests under way, at most.
         budget_usd: A hard cap in dollars on all that the ledger has ever paid.
@@ -67,7 +66,16 @@ def ask_all(
     """
     budget = Budget(budget_usd, price, ledger.spent())
     asking = _Asking(model, ledger, parse, deliver, budget, patience or Patience(), concurrency)
-    return asyncio.run(asking.run(iter(jobs)))
+    return asyncio.run(_closing(model, asking.run(iter(jobs))))
+
+
+async def _closing(model: ChatModel, run: Coroutine[Any, Any, Asked]) -> Asked:
+    """Closes a model's connections in the event loop that they belong to."""
+    try:
+        return await run
+    finally:
+        if (close := getattr(model, "aclose", None)) is not None:
+            await close()
 
 
 class _Asking:
@@ -234,19 +242,20 @@ class _Asking:
                 reply = None if self._ended.is_set() else await self._send(body, begun)
             if isinstance(reply, ChatReply | RefusedError):
                 return reply, reservation
-            if reply is None or self._is_out(reply):
-                break
             if isinstance(reply, DownError) and reply.maybe_paid:
                 self._reservations.lose(most)
-                reservation = await self._reservations.take(key, most)
-                if not reservation:
-                    return None, 0
+                reservation = 0
+            if reply is None or self._is_out(reply):
+                break
             # A server that says how long to wait closes the gate for all.
             if failures < self._patience.tries and getattr(reply, "retry_after", None) is None:
                 await self._pause(self._patience.wait(failures))
+            if not reservation and not (reservation := await self._reservations.take(key, most)):
+                return None, 0
         else:
             self._given_up.add(key)
-        await self._reservations.give_back(reservation, most)
+        if reservation:
+            await self._reservations.give_back(reservation, most)
         return None, 0
 
     async def _send(self, body: Mapping[str, Any], begun: float) -> ChatReply | Med3DInsightError | None:
@@ -269,12 +278,8 @@ class _Asking:
         """Ends the run where the server has not answered for long."""
         if self._pace.outage <= self._patience.outage:
             return False
-        self._end(
-            FatalError(
-                f"no answer for {self._pace.outage:.0f} seconds; last: {trouble.message}",
-                "look after the server, then run the same command again; it goes on where it stopped",
-            )
-        )
+        message = f"no answer for {self._pace.outage:.0f} seconds; last: {trouble.message}"
+        self._end(FatalError(message, "look after the server and run again: it goes on where it stopped"))
         return True
 
     async def _pause(self, seconds: float) -> None:

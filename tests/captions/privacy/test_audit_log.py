@@ -49,6 +49,7 @@ def test_whose_word_it_was_is_in_the_log(tmp_path, case, policy):
     remote, local = rows(path)
     assert remote["decided_by"] == "Dr. Example" and remote["policy_sha256"] == permission.policy_sha256
     assert (remote["decided_on"], remote["remote"], local["remote"]) == ("2026-03-01", True, False)
+    assert (remote["run_by"], local["run_by"]) == ("api.example.com", "127.0.0.1")
 
 
 @given(st.data())

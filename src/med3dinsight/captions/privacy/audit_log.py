@@ -75,6 +75,7 @@ class AuditLog:
                 "event": "allowed",
                 "host": permission.address.host,
                 "remote": permission.remote,
+                "run_by": permission.run_by,
                 "policy_sha256": permission.policy_sha256,
                 "decided_by": "" if policy is None else policy.decided_by,
                 "decided_on": "" if policy is None else policy.date.isoformat(),

@@ -39,16 +39,21 @@ def forbidding_terms(case: Case) -> str:
 
 def named_in(texts: Iterable[str]) -> str:
     """Returns the data set that one of some texts names and whose terms forbid it, with its terms; else empty."""
+    return next((told for text in texts if (told := _named(text))), "")
+
+
+@functools.lru_cache(maxsize=4096)  # a hundred thousand cases share origins, licences and folders
+def _named(text: str) -> str:
     known = _names()
-    for text in texts:
-        words = _WORD.findall(text.casefold())
-        for first in range(len(words)):
-            for last in range(first + 1, min(first + _MOST_WORDS, len(words)) + 1):
-                if (told := known.get("".join(words[first:last]))) is not None:
-                    return told
+    words = _WORD.findall(text.casefold())
+    for first in range(len(words)):
+        for last in range(first + 1, min(first + _MOST_WORDS, len(words)) + 1):
+            if (told := known.get("".join(words[first:last]))) is not None:
+                return told
     return ""
 
 
+@functools.lru_cache(maxsize=4096)
 def licensed_as(licence: str) -> str:
     """Returns the data set with terms of its own that a licence text repeats; else empty."""
     text = _plain(licence)

@@ -34,6 +34,7 @@ class Permission:
         remote: Whether slices leave this machine.
         policy: The policy that allows it; None where nothing leaves.
         policy_sha256: Hash of the policy's file; empty where there is none.
+        run_by: Host of whoever runs the model: not always that of the address, which may pass requests on.
         notes: What to look at before anything is sent, a sentence each.
     """
 
@@ -41,6 +42,7 @@ class Permission:
     remote: bool
     policy: Policy | None = None
     policy_sha256: str = ""
+    run_by: str = ""
     notes: tuple[str, ...] = ()
 
     def reason_to_hold(self, case: Case, volume: NDArray[np.uint8]) -> str:
@@ -89,7 +91,7 @@ def check_may_send(
         check_localhost()
     passed_on = address.loopback and _PASSED_ON.search(model.strip().lower()) is not None
     if address.loopback and not passed_on:
-        return Permission(address, remote=False)
+        return Permission(address, remote=False, run_by=address.host)
     host = _CLOUD_HOST if passed_on else address.host
     why = f"{model} at {address.host} is run by {host}" if passed_on else f"{host} is not this machine"
     if not allow_remote:
@@ -101,7 +103,7 @@ def check_may_send(
     decided, sha256 = read_policy(policy)
     _check_policy(decided, host, today or date.today())
     _check_covered(cases, decided)
-    return Permission(address, True, decided, sha256, told_of(cases))
+    return Permission(address, True, decided, sha256, host, told_of(cases))
 
 
 def _refuse_forbidden(cases: Sequence[Case]) -> None:

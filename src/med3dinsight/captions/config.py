@@ -23,7 +23,7 @@ class CaptionConfig(StageConfig):
     """
 
     section: ClassVar[str] = "caption"
-    machine_settings: ClassVar[frozenset[str]] = frozenset({"engine", "workers", "sample", "existing"})
+    machine_settings: ClassVar[frozenset[str]] = frozenset({"engine", "workers", "sample", "existing", "reports"})
 
     captioner: str = Field("tissue", description="who writes: a name of `med3dinsight captioners`")
     name: str = Field(
@@ -39,7 +39,16 @@ class CaptionConfig(StageConfig):
     workers: int = Field(1, ge=0, le=1024, description="processes that describe slices; 0: one a core")
     shuffle_of: str = Field("tissue", description="whose texts `shuffled` deals out; caption with it first")
     held_out: tuple[str, ...] = Field((), description="anatomy: subjects whose label maps must not become texts")
-    seed: int = Field(0, ge=0, description="of the crops that are drawn and of the shuffling")
+    reports: Path | None = Field(
+        None, description="report: CSV, TSV or Parquet file with the columns report, and subject, case or image"
+    )
+    report_text: Literal["sentence", "whole"] = Field(
+        "sentence", description="report: each slice gets one sentence, or the beginning of the whole report"
+    )
+    report_words: int = Field(60, ge=4, le=2000, description="report: most words of a text; longer sentences are cut")
+    report_least_words: int = Field(3, ge=1, description="report: shorter sentences are joined to the next one")
+    beside: str = Field("", description="report: captioner whose text stands in front of the report's; empty: none")
+    seed: int = Field(0, ge=0, description="of the crops that are drawn, of the shuffling and of dealing sentences")
     crop_size: int = Field(64, ge=8, le=512, description="edge of a crop in voxels (native protocol)")
     crops_per_volume: int = Field(40, ge=1, le=10_000, description="different crops a volume (native protocol)")
     sampling: Literal["uniform", "informative"] = Field(
@@ -85,6 +94,20 @@ class CaptionConfig(StageConfig):
             raise ValueError("its texts are dealt out already; name the captioner that wrote them")
         return value
 
+    @field_validator("beside")
+    @classmethod
+    def _not_itself(cls, value: str, info: ValidationInfo) -> str:
+        if value and value in (info.data.get("captioner"), info.data.get("name")):
+            raise ValueError("its texts cannot stand beside themselves; name another captioner")
+        return value
+
+    @field_validator("report_least_words")
+    @classmethod
+    def _fits(cls, value: int, info: ValidationInfo) -> int:
+        if value > info.data.get("report_words", value):
+            raise ValueError("a sentence cannot be shorter than least and longer than most")
+        return value
+
     @field_validator("positions_per_plane")
     @classmethod
     def _counts(cls, value: int | tuple[int, int, int]) -> int | tuple[int, int, int]:
@@ -110,6 +133,11 @@ class CaptionConfig(StageConfig):
         """The captioner's entry of the registry."""
         return CAPTIONERS[self.captioner] if self.captioner in CAPTIONERS else find_captioners()[self.captioner]
 
+    @property
+    def texts_from(self) -> str:
+        """Name of the captioner whose texts are read; "" for none."""
+        return {"dealt": self.shuffle_of, "reports": self.beside}.get(self.entry.way, "")
+
     def slice_settings(self) -> dict[str, Any]:
         """Returns the settings that decide which uniform slices there are."""
         return self.model_dump(include={"seed", "crop_size", "crops_per_volume", "positions_per_plane"})
@@ -121,6 +149,9 @@ class CaptionConfig(StageConfig):
             identity.pop("name")
         if self.sampling == "uniform":
             for name in ("sampling", *_INFORMATIVE):
+                identity.pop(name)
+        if self.entry.way != "reports":
+            for name in ("report_text", "report_words", "report_least_words", "beside"):
                 identity.pop(name)
         if not self.entry.needs_labels:
             identity.pop("held_out")

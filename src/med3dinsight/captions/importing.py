@@ -49,7 +49,7 @@ def read_texts(path: Path, store: VoxelStore) -> Iterator[tuple[str, str]]:
     Raises:
         InputError: The file is missing, no such table, lacks a column, or names a plane or a number that is none.
     """
-    for number, row in enumerate(_rows(path), start=2):
+    for number, row in enumerate(table_rows(path), start=2):
         text_column = next((name for name in TEXT_COLUMNS if name in row), None)
         if text_column is None:
             raise InputError(f"{path} has no column called text", _COLUMNS_HINT)
@@ -84,7 +84,12 @@ def _edge(case: str, store: VoxelStore) -> int:
     return shape[0]
 
 
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+def table_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yields the rows of a ``.csv``, ``.tsv`` or ``.parquet`` file, ``{column: value}``.
+
+    Raises:
+        InputError: It is missing, no such file, or not readable.
+    """
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".tsv", ".parquet"):
         raise InputError(f"{path} is no table that is known", "give a .csv, .tsv or .parquet file")

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from .captioner import Captioner
 
 #: How texts come about: ``view``: a :class:`Captioner` looks at each slice; ``dealt``: another captioner's texts;
-#: ``imported``: they exist already.
-Way = Literal["view", "dealt", "imported"]
+#: ``imported``: they exist already; ``reports``: sentences of radiology reports.
+Way = Literal["view", "dealt", "imported", "reports"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ CAPTIONERS: dict[str, CaptionerEntry] = {
     "anatomy": CaptionerEntry(_anatomy, 1, "names what the label map shows", "built in", needs_labels=True),
     "template": CaptionerEntry(_template, 1, "control: modality, plane and place in the scan only", "built in"),
     "shuffled": CaptionerEntry(None, 2, "control: another captioner's texts, dealt out wrongly", "built in", "dealt"),
+    "report": CaptionerEntry(None, 1, "sentences of radiology reports", "built in", "reports"),
     "imported": CaptionerEntry(None, 1, "texts that exist already, from a CSV or Parquet file", "built in", "imported"),
 }
 

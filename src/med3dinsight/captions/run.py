@@ -25,7 +25,8 @@ from .describing import Describer, describe_slices, in_chunks
 from .importing import hash_of, read_texts
 from .labelled import labels_used, without_labels
 from .publishing import publish
-from .texts import deal_texts, drop_outdated_texts
+from .reports import ReportDealer, reports_of
+from .texts import deal_texts, drop_outdated_texts, read_texts_of
 
 STAGE_VERSION = 2
 
@@ -67,16 +68,17 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
 
     Raises:
         ConfigError: The crops are smaller than the positions asked for, or there is no file to import.
-        InputError: No slice is informative, or a file to import is no such table.
+        InputError: No slice is informative, or a file to import, or of reports, is no such table.
         WorkspaceError: Nothing is prepared, or what is to be shuffled has not been captioned.
         DiskFullError: The disk is full; the texts so far stay.
     """
     started = time.time()
     prepared = workspace.require(workspace.prepared, "prepare")
     inputs: list[Any] = [prepared.fingerprint, config.entry.version]
-    if config.entry.way == "dealt":
-        shuffled = workspace.require(workspace.captions / config.shuffle_of, f"caption --captioner {config.shuffle_of}")
-        inputs.append(shuffled.fingerprint)
+    if config.texts_from:
+        inputs.append(read_texts_of(config, workspace))
+    if config.reports is not None and config.entry.way == "reports":
+        inputs.append(hash_of(config.reports))
     if config.entry.way == "imported":
         inputs.append(hash_of(config.existing))
     identity = fingerprint("caption", STAGE_VERSION, config.identity(), inputs)
@@ -119,10 +121,10 @@ def _plan(config: CaptionConfig, store: VoxelStore, *, whole: bool) -> tuple[lis
 def _set_slices(config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, slices: list[SliceRef]) -> None:
     if ledger.has_slices(slices):
         return
-    if config.entry.way == "dealt":
+    if source := config.texts_from:
         raise WorkspaceError(
-            f"{config.shuffle_of} has captioned other slices than these settings ask for",
-            f"run `med3dinsight caption --captioner {config.shuffle_of}` with the same slice settings first",
+            f"{source} has captioned other slices than these settings ask for",
+            f"run `med3dinsight caption --captioner {source}` with the same slice settings first",
         )
     # "Complete" means complete for the slice table, and that is about to change.
     for record in workspace.captions.glob(f"*/{RECORD}"):
@@ -153,6 +155,11 @@ def _texts(
         describer = Describer(workspace.prepared, config.captioner, left_out)
         yield from describe_slices(describer, missing, engine=config.engine, workers=workers)
         return
+    if config.entry.way == "reports":
+        before = ledger.texts(config.beside) if config.beside else {}
+        dealer = ReportDealer(config, reports_of(config, store.cases), before)
+        yield from ([dealer.write(ref) for ref in chunk] for chunk in in_chunks(missing))
+        return
     given = deal_texts(config, ledger, store) if config.entry.way == "dealt" else _imported(config, ledger, store)
     for chunk in in_chunks(missing):
         yield [_given(ref.key, given) for ref in chunk]
@@ -160,8 +167,8 @@ def _texts(
 
 def _labels_seen(config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, store: VoxelStore) -> Seen | None:
     """Returns whose label maps the texts tell; what is dealt out anew tells them too."""
-    if config.entry.way == "dealt":
-        return labels_seen(workspace.captions / config.shuffle_of)
+    if config.texts_from:
+        return labels_seen(workspace.captions / config.texts_from)
     return labels_used(ledger, config.kept_as, store.cases) if config.entry.needs_labels else None
 
 

@@ -14,6 +14,7 @@ from ..workspace.voxel_store import VoxelStore
 from .config import CaptionConfig
 from .importing import hash_of
 from .labelled import without_labels
+from .reports import reports_of
 from .shuffled import shuffle_texts
 
 #: In a captioner's folder: what the texts of each case were made from.
@@ -28,7 +29,8 @@ def drop_outdated_texts(config: CaptionConfig, workspace: Workspace, ledger: Cap
     path = workspace.captions / config.kept_as / MADE_FROM
     earlier: dict[str, str] = read_json(path) if path.exists() else {}
     left_out = without_labels(store.cases, config.held_out) if config.entry.needs_labels else {}
-    now = {case.id: _made_from(config, workspace, case, left_out) for case in store.cases.values()}
+    reports = reports_of(config, store.cases) if config.entry.way == "reports" else {}
+    now = {case.id: _made_from(config, workspace, case, left_out, reports) for case in store.cases.values()}
     outdated = {case for case, origin in now.items() if earlier.get(case) != origin}
     if outdated:
         # In this order: after a kill in between, the next call finds them outdated again.
@@ -50,11 +52,25 @@ def deal_texts(config: CaptionConfig, ledger: CaptionStore, store: VoxelStore) -
     return shuffle_texts(slices, people, texts, config.seed)
 
 
-def _made_from(config: CaptionConfig, workspace: Workspace, case: Case, left_out: Mapping[str, str]) -> str:
+def read_texts_of(config: CaptionConfig, workspace: Workspace) -> str:
+    """Returns the fingerprint of the texts that are read, those of ``config.texts_from``.
+
+    Raises:
+        WorkspaceError: They are not complete; the hint names the verb to run.
+    """
+    name = config.texts_from
+    return workspace.require(workspace.captions / name, f"caption --captioner {name}").fingerprint
+
+
+def _made_from(
+    config: CaptionConfig, workspace: Workspace, case: Case, left_out: Mapping[str, str], reports: Mapping[str, str]
+) -> str:
     version = config.entry.version
     if config.entry.way == "dealt":
-        shuffled = workspace.require(workspace.captions / config.shuffle_of, f"caption --captioner {config.shuffle_of}")
-        return fingerprint(version, config.seed, shuffled.fingerprint)
+        return fingerprint(version, config.seed, read_texts_of(config, workspace))
+    if config.entry.way == "reports":
+        settings = [config.seed, config.report_text, config.report_words, config.report_least_words]
+        return fingerprint(version, *settings, reports.get(case.id), config.beside and read_texts_of(config, workspace))
     if config.entry.way == "imported":
         return fingerprint(version, hash_of(config.existing))
     grid = [case.shape, case.spacing_mm, case.affine, case.source_shape, case.source_affine]

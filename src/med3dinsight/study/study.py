@@ -67,10 +67,14 @@ class Study:
         return list(dict.fromkeys(config.captioner for config in matching or configs))
 
     def captioners(self) -> list[str]:
-        """Captioners to run, in order: what is shuffled comes before its shuffling."""
-        matched = self.matched_captioners()
-        sources = [self.caption_config(name).shuffle_of for name in matched if name == "shuffled"]
-        return list(dict.fromkeys((*sources, *matched)))
+        """Captioners to run, in order: whose texts others read come first."""
+        order: list[str] = []
+        for name in self.matched_captioners():
+            chain = [name]
+            while (source := self.caption_config(chain[-1]).texts_from) and source not in chain:
+                chain.append(source)
+            order += reversed(chain)
+        return list(dict.fromkeys(order))
 
     def pretrained_arms(self) -> list[Arm]:
         """Arms that start from pre-trained weights."""

@@ -17,6 +17,7 @@ Prints one JSON line.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import statistics
@@ -79,11 +80,19 @@ def serve() -> None:
     asyncio.run(run())
 
 
+@functools.cache
+def prompt_to_ask() -> Any:
+    """The prompt that asks for an answer by schema."""
+    from med3dinsight.captions.prompts.prompt import load_prompt
+
+    return load_prompt("describe")
+
+
 def body(number: int) -> dict[str, Any]:
     """A whole chat-completions body."""
-    from med3dinsight.captions.prompts.prompt import ViewFacts, load_prompt
+    from med3dinsight.captions.prompts.prompt import ViewFacts
 
-    prompt = load_prompt("describe")
+    prompt = prompt_to_ask()
     messages = prompt.messages(ViewFacts("CT", "axial", f"at {number}"), b"")
     messages[-1]["content"][-1]["image_url"]["url"] = PICTURE
     rest = {"response_format": prompt.response_format, "temperature": 0, "max_tokens": 300}

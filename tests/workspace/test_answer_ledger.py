@@ -78,9 +78,21 @@ def test_a_write_that_fails_tells_who_waits_and_the_next_one_goes_on(tmp_path: P
             raise error
 
         with pytest.raises(DiskFullError, match=ANSWERS):
-            ledger._submit(full).result()
+            ledger.submit(full).result()
         assert ledger.reserve("k", 5).result() == 1
         assert ledger.spent() == 5
+
+
+def test_another_process_that_writes_for_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **settings: connect(path, **{**settings, "timeout": 0.05}))
+    with AnswerLedger(tmp_path, create=True) as ledger:
+        other = connect(tmp_path / ANSWERS, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(WorkspaceError, match="another process is writing"):
+            ledger.reserve("k", 5).result()
+        other.close()
+        assert ledger.reserve("k", 5).result() == 1
 
 
 PAYS = """

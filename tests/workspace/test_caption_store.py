@@ -64,7 +64,7 @@ def test_no_ledger_names_the_verb_to_run(tmp_path: Path) -> None:
 
 def test_a_damaged_ledger_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / LEDGER).write_bytes(b"no database at all" * 100)
-    with pytest.raises(WorkspaceError, match=r"is damaged.*clean"):
+    with pytest.raises(WorkspaceError, match=r"is damaged.*caption again"):
         CaptionStore(tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_a_ledger_in_use_is_not_called_damaged(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(sqlite3, "connect", lambda path, timeout: connect(path, timeout=0))
     other = connect(tmp_path / LEDGER)
     other.execute("BEGIN EXCLUSIVE")
-    with CaptionStore(tmp_path) as store, pytest.raises(sqlite3.OperationalError, match="locked"):
+    with CaptionStore(tmp_path) as store, pytest.raises(WorkspaceError, match="another process is writing"):
         store.add("tissue", [("k", "text")])
     other.close()
 

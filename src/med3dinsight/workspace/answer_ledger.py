@@ -19,12 +19,14 @@ from typing import Any, Literal, TypeVar
 
 from ..errors import WorkspaceError
 from .files import disk_errors
-from .ledger_errors import ledger_errors
+from .sqlite_errors import sqlite_errors
 
 ANSWERS = "answers.sqlite"
 #: Version of the tables.
 ANSWERS_VERSION = 1
 NANO = 1_000_000_000
+#: What to do with a damaged file.
+REMEDY = "keep a copy: it holds answers that were paid for; `sqlite3 FILE .recover` reads what is left"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS attempts (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL, raw TEXT NOT NULL, model TEXT NOT NULL,
@@ -35,6 +37,8 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE TABLE IF NOT EXISTS reservations (
   id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, cost INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS slices (fingerprint TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledgers (id TEXT PRIMARY KEY, merged INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO ledgers SELECT lower(hex(randomblob(16))), 0 WHERE NOT EXISTS (SELECT 1 FROM ledgers WHERE merged = 0);
 """
 _INSERT_ATTEMPT = "INSERT INTO attempts (key, raw, model, prompt_tokens, completion_tokens, cost) VALUES (?,?,?,?,?,?)"
 #: SQLite allows so many parameters in every build.
@@ -101,7 +105,7 @@ class AnswerLedger:
             raise WorkspaceError(f"no answers in {folder}", "run `med3dinsight caption` with a chat model first")
         with disk_errors(self.path):
             folder.mkdir(parents=True, exist_ok=True)
-        with ledger_errors(self.path):
+        with sqlite_errors(self.path, REMEDY):
             self._reader = self._connect()
             self._set_up()
         self._queue: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None]
@@ -149,7 +153,7 @@ class AnswerLedger:
             closing = None in batch
             works = [item for item in batch if item is not None]
             try:
-                with ledger_errors(self.path):
+                with sqlite_errors(self.path, REMEDY):
                     database.execute("BEGIN IMMEDIATE")
                     results = [work(database) for work, _ in works]
                     database.execute("COMMIT")
@@ -163,7 +167,8 @@ class AnswerLedger:
                     future.set_result(result)
         database.close()
 
-    def _submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Has the writer's thread do something in its next transaction; it is durable when the future is done."""
         future: Future[T] = Future()
         # Running futures cannot be cancelled: a write that was asked for is made, whoever still waits for it.
         future.set_running_or_notify_cancel()
@@ -182,7 +187,7 @@ class AnswerLedger:
             cursor = database.execute("INSERT INTO reservations (key, cost) VALUES (?,?)", (key, cost))
             return int(cursor.lastrowid or 0)
 
-        return self._submit(work)
+        return self.submit(work)
 
     def release(self, reservation: int) -> Future[None]:
         """Takes back a reservation whose request was certainly not paid."""
@@ -190,7 +195,7 @@ class AnswerLedger:
         def work(database: sqlite3.Connection) -> None:
             database.execute("DELETE FROM reservations WHERE id = ?", (reservation,))
 
-        return self._submit(work)
+        return self.submit(work)
 
     def settle(
         self, reservation: int, key: str, paid: Paid, answer: Answer | None, fingerprints: Iterable[str] = ()
@@ -215,12 +220,12 @@ class AnswerLedger:
                 database.execute("INSERT OR REPLACE INTO answers VALUES (?,?,?,?,?)", _storable(ended))
                 _index(database, prints, key)
 
-        return self._submit(work)
+        return self.submit(work)
 
     def index(self, fingerprints: Iterable[str], key: str) -> Future[None]:
         """Writes down that slices are answered by a request that is answered already."""
         prints = tuple(fingerprints)
-        return self._submit(lambda database: _index(database, prints, key))
+        return self.submit(lambda database: _index(database, prints, key))
 
     def find(self, fingerprints: Sequence[str]) -> dict[str, Answer]:
         """Returns the answers of those slices that have one, by fingerprint."""
@@ -231,7 +236,7 @@ class AnswerLedger:
                 "SELECT fingerprint, status, text, flags FROM slices JOIN answers USING (key) "
                 f"WHERE fingerprint IN ({','.join('?' * len(part))})"
             )
-            with ledger_errors(self.path):
+            with sqlite_errors(self.path, REMEDY):
                 for fingerprint, status, text, flags in self._reader.execute(query, part):
                     found[fingerprint] = Answer(status, text, tuple(flags.split()))
         return found
@@ -243,7 +248,7 @@ class AnswerLedger:
 
     def raw(self, key: str) -> list[str]:
         """Returns all replies to a request as they came, the oldest first."""
-        with ledger_errors(self.path):
+        with sqlite_errors(self.path, REMEDY):
             return [
                 raw for (raw,) in self._reader.execute("SELECT raw FROM attempts WHERE key = ? ORDER BY id", (key,))
             ]
@@ -268,7 +273,7 @@ class AnswerLedger:
         return int(self._row(query)[0])
 
     def _row(self, query: str, *parameters: object) -> Any:
-        with ledger_errors(self.path):
+        with sqlite_errors(self.path, REMEDY):
             return self._reader.execute(query, parameters).fetchone()
 
 

@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS captions (
   PRIMARY KEY (captioner, key)
 ) WITHOUT ROWID;
 """
-_REMEDY = "remove it with `clean WORK captions` and caption again"
+_REMEDY = "remove the file and caption again; answers that were paid for are kept beside it"
 
 
 class Written(NamedTuple):

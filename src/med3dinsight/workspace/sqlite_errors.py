@@ -23,7 +23,7 @@ def sqlite_errors(path: Path, remedy: str) -> Iterator[None]:
         remedy: What to do where it is damaged.
 
     Raises:
-        WorkspaceError: The file is damaged, or may not be written.
+        WorkspaceError: The file is damaged, may not be written, or is being written by another process for long.
         DiskFullError: The disk is full.
     """
     try:
@@ -34,6 +34,9 @@ def sqlite_errors(path: Path, remedy: str) -> Iterator[None]:
             raise disk_full(path) from None
         if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             raise WorkspaceError(f"{path} is damaged: {error}", remedy) from None
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        # The lowest byte is the kind; the others tell where in SQLite it arose.
+        if code & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
             raise WorkspaceError(f"cannot write {path}: {error}", "choose a folder that you may write to") from None
+        if code & 0xFF == sqlite3.SQLITE_BUSY:
+            raise WorkspaceError(f"another process is writing {path}", "wait for it, or end it") from None
         raise

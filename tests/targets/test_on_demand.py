@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,21 @@ def test_of_two_who_compute_at_once_both_go_on_with_the_first(
     first = crop_features(toy, tmp_path, MoodyTowers(mood=1), captioned)
     second = crop_features(toy, tmp_path, MoodyTowers(mood=2, meanwhile=lambda: first.images(crop)), captioned)
     assert second.images(crop).tobytes() == first.images(crop).tobytes()
+
+
+def test_runs_that_compute_at_the_same_time_end_with_the_same_features(
+    toy: Toy, captioned: list[SliceRef], tmp_path: Path
+) -> None:
+    crops = list(dict.fromkeys(ref.crop for ref in captioned))
+
+    def compute(mood: float) -> dict[Crop, bytes]:
+        towers = MoodyTowers(mood=mood)
+        return all_features(crop_features(toy, tmp_path, towers, captioned), crops if mood % 2 else crops[::-1])
+
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(compute, range(4)))
+    assert all(result == results[0] for result in results)
+    assert results[0] == all_features(crop_features(toy, tmp_path, MoodyTowers(mood=9), captioned), crops)
 
 
 def test_with_all_slices_in_the_sample_targets_are_those_of_embedding_all(toy: Toy, captioned: list[SliceRef]) -> None:

@@ -77,6 +77,6 @@ def _on_demand(
     width = text.matrix.shape[0]
     told = np.array([one is not None for one in texts])
     return (
-        FeaturesOnDemand(image, crops.rows, crops.images, np.ones(len(slices), dtype=bool)),
-        FeaturesOnDemand(text, crops.rows, lambda crop: crops.texts(crop, width), told),
+        FeaturesOnDemand(image, slices, crops.rows, crops.images, np.ones(len(slices), dtype=bool)),
+        FeaturesOnDemand(text, slices, crops.rows, lambda crop: crops.texts(crop, width), told),
     )

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..records import Crop
+from ..records import Crop, SliceRef
 from ..towers.projection import Projection
 
 
@@ -19,6 +19,7 @@ class FeaturesOnDemand:
 
     Args:
         projection: From raw features to targets.
+        slices: The slice table.
         rows: ``{crop: rows of its slices}``, every row once.
         raw: Returns the raw features of a crop's slices.
         present: ``(n,)`` bool, False for rows without a feature.
@@ -27,12 +28,12 @@ class FeaturesOnDemand:
     def __init__(
         self,
         projection: Projection,
+        slices: Sequence[SliceRef],
         rows: Mapping[Crop, Sequence[int]],
         raw: Callable[[Crop], NDArray[np.float16]],
         present: NDArray[np.bool_],
     ) -> None:
-        self._projection, self._rows, self._raw = projection, rows, raw
-        self._crops = {row: crop for crop, members in rows.items() for row in members}
+        self._projection, self._slices, self._rows, self._raw = projection, slices, rows, raw
         self.present = present
         # Zeros take no memory before they are written.
         self._values = torch.zeros(len(present), projection.matrix.shape[1])
@@ -45,7 +46,7 @@ class FeaturesOnDemand:
 
     def __getitem__(self, rows: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape e"]:
         """Returns the features of rows; NaN where a row has none."""
-        for crop in dict.fromkeys(self._crops[row] for row in rows.flatten().tolist()):
+        for crop in dict.fromkeys(self._slices[row].crop for row in rows.flatten().tolist()):
             if crop not in self._known:
                 # A whole crop at once: a product's last bits depend on how many rows it has.
                 self._values[torch.tensor(self._rows[crop])] = self._projection(self._raw(crop))

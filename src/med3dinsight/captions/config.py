@@ -6,24 +6,26 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from ..config import StageConfig
 from ..errors import suggest
+from .chat_settings import ChatSettings, asked_with
 from .registry import CAPTIONERS, CaptionerEntry, find_captioners
 
 #: Settings that only the sampling "informative" reads.
 _INFORMATIVE = ("least_body", "most_alike")
 
 
-class CaptionConfig(StageConfig):
+class CaptionConfig(ChatSettings):
     """Which slices get a text, and from which captioner.
 
     All captioners of a workspace describe the same slices: other slice settings replace the slice table.
     """
 
     section: ClassVar[str] = "caption"
-    machine_settings: ClassVar[frozenset[str]] = frozenset({"engine", "workers", "sample", "existing", "reports"})
+    machine_settings: ClassVar[frozenset[str]] = frozenset({"engine", "workers", "sample", "existing", "reports"}) | (
+        frozenset(ChatSettings.model_fields) - frozenset(ChatSettings.deciding)
+    )
 
     captioner: str = Field("tissue", description="who writes: a name of `med3dinsight captioners`")
     name: str = Field(
@@ -123,6 +125,15 @@ class CaptionConfig(StageConfig):
             raise ValueError('only sampling = "informative" reads it')
         return value
 
+    @model_validator(mode="after")
+    def _read_by_the_captioner(self) -> CaptionConfig:
+        reads = self.entry.reads
+        for name in ChatSettings.model_fields:
+            if name not in reads and getattr(self, name) != type(self).model_fields[name].default:
+                readers = [other for other, entry in CAPTIONERS.items() if name in entry.reads]
+                raise ValueError(f"{name} is read by {', '.join(readers)}, not by {self.captioner}")
+        return self
+
     @property
     def kept_as(self) -> str:
         """Name of the folder, and of the texts in the ledger."""
@@ -145,6 +156,10 @@ class CaptionConfig(StageConfig):
     def identity(self) -> dict[str, Any]:
         """Returns the settings that decide the result; ``shuffle_of`` matters to ``shuffled`` alone."""
         identity = super().identity()
+        for name in self.deciding:
+            identity.pop(name)
+        if self.entry.way == "chat":
+            identity.update(asked_with(self))
         if not self.name:
             identity.pop("name")
         if self.sampling == "uniform":

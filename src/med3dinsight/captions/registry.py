@@ -6,14 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from .chat_settings import ChatSettings
 from .plugins import find_plug_ins
 
 if TYPE_CHECKING:
     from .captioner import Captioner
 
 #: How texts come about: ``view``: a :class:`Captioner` looks at each slice; ``dealt``: another captioner's texts;
-#: ``imported``: they exist already; ``reports``: sentences of radiology reports.
-Way = Literal["view", "dealt", "imported", "reports"]
+#: ``imported``: they exist already; ``reports``: sentences of radiology reports; ``chat``: a chat model is asked.
+Way = Literal["view", "dealt", "imported", "reports", "chat"]
+#: Settings of asking that only a model in this process reads, and those that only one over HTTP reads.
+_IN_PROCESS = frozenset({"hub", "device"})
+_OVER_HTTP = frozenset(
+    {"base_url", "key_env", "concurrency", "timeout_seconds", "budget_usd", "prices", "allow_remote", "policy"}
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class CaptionerEntry:
         source: Where it comes from.
         way: How its texts come about.
         needs_labels: Whether it reads label maps: then it gets to see nobody who is held out or tested.
+        reads: Which settings of asking a chat model it reads.
     """
 
     load: Callable[[], Captioner] | None
@@ -35,6 +42,12 @@ class CaptionerEntry:
     source: str
     way: Way = "view"
     needs_labels: bool = False
+    reads: frozenset[str] = frozenset()
+
+    @property
+    def over_http(self) -> bool:
+        """Whether slices leave this process, if not this machine."""
+        return "base_url" in self.reads
 
 
 def _tissue() -> Captioner:
@@ -61,6 +74,14 @@ CAPTIONERS: dict[str, CaptionerEntry] = {
     "template": CaptionerEntry(_template, 1, "control: modality, plane and place in the scan only", "built in"),
     "shuffled": CaptionerEntry(None, 2, "control: another captioner's texts, dealt out wrongly", "built in", "dealt"),
     "report": CaptionerEntry(None, 1, "sentences of radiology reports", "built in", "reports"),
+    "openai": CaptionerEntry(
+        None,
+        1,
+        "multimodal LLM at an OpenAI-compatible endpoint, on this machine unless a policy allows another",
+        "caption.base_url and caption.model",
+        way="chat",
+        reads=frozenset(ChatSettings.model_fields) - _IN_PROCESS,
+    ),
     "imported": CaptionerEntry(None, 1, "texts that exist already, from a CSV or Parquet file", "built in", "imported"),
 }
 

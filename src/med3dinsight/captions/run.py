@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..encoders.seen import Seen
 from ..encoders.texts_seen import labels_seen, write_labels_seen
 from ..engines import usable_cores
 from ..errors import InputError, WorkspaceError
 from ..records import SliceRef
-from ..slices.informative import Informative, plan_informative
-from ..slices.sampling import plan_slices
 from ..types import Progress, silent
 from ..workspace import Workspace
 from ..workspace.caption_store import CaptionStore, Written
@@ -24,9 +22,14 @@ from .describing import CHUNK_SLICES as CHUNK_SLICES
 from .describing import Describer, describe_slices, in_chunks
 from .importing import hash_of, read_texts
 from .labelled import labels_used, without_labels
+from .planning import plan
 from .publishing import publish
 from .reports import ReportDealer, reports_of
 from .texts import deal_texts, drop_outdated_texts, read_texts_of
+
+if TYPE_CHECKING:
+    from .asking.jobs import Asked
+    from .chatting import Chatting
 
 STAGE_VERSION = 2
 
@@ -37,13 +40,16 @@ class CaptionResult:
 
     Attributes:
         captioned: Slices that have a text of this captioner now.
-        quarantined: Slices whose text was refused.
-        requests_sent: Questions that left the machine.
-        cost_usd: What they cost.
+        quarantined: Slices whose answers could not be read; they are not asked about again.
+        requests_sent: Questions of this run to a chat model.
+        cost_usd: What they cost, as far as prices are known.
         captioner: The name that the texts are kept under.
         unfilled: Slices of the quotas that no informative slice was left for.
         without_text: Slices that have none, for whatever reason; training leaves them out.
-        left: Slices that are still to be dealt with, after a sample.
+        left: Slices that are still to be dealt with, after a sample or where the budget was used up.
+        held_back: Slices without a text because their scan must stay on this machine.
+        flagged: Slices whose text has a flag.
+        stopped: "budget" where that ended it, else "".
         done_before: True where the stage was complete and nothing was done.
     """
 
@@ -55,6 +61,9 @@ class CaptionResult:
     unfilled: int = 0
     without_text: int = 0
     left: int = 0
+    held_back: int = 0
+    flagged: int = 0
+    stopped: str = ""
     done_before: bool = False
 
 
@@ -84,16 +93,23 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
     identity = fingerprint("caption", STAGE_VERSION, config.identity(), inputs)
     folder = workspace.captions / config.kept_as
     if (record := completed(folder, identity)) is not None:
-        return CaptionResult(**{**record.result, "done_before": True})
+        return CaptionResult(**{**record.result, "requests_sent": 0, "cost_usd": 0.0, "done_before": True})
     with workspace.lock("captions"):
         store = VoxelStore(workspace.prepared)
-        slices, unfilled = _plan(config, store, whole=prepared.config.get("protocol") == "cube128")
+        chatting = _settled(config, store)
+        slices, unfilled = plan(config, store, whole=prepared.config.get("protocol") == "cube128")
         with CaptionStore(workspace.captions, create=True) as ledger:
             _set_slices(config, workspace, ledger, slices)
             del slices
             drop_outdated_texts(config, workspace, ledger, store)
-            _write_texts(config, workspace, ledger, store, progress)
-            result = _result(config, ledger, unfilled)
+            if chatting is None:
+                asked = None
+                _write_texts(config, workspace, ledger, store, progress)
+            else:
+                from .chatting import ask_about
+
+                asked = ask_about(chatting, workspace, ledger, store, _sampled(config, ledger), progress)
+            result = _result(config, ledger, unfilled, asked)
             if result.left:
                 return result
             write_labels_seen(folder, _labels_seen(config, workspace, ledger, store))
@@ -104,18 +120,13 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
     return result
 
 
-def _plan(config: CaptionConfig, store: VoxelStore, *, whole: bool) -> tuple[list[SliceRef], int]:
-    """Returns the slices that get a text, and how many of the quotas could not be filled."""
-    settings = config.slice_settings()
-    if config.sampling == "uniform":
-        return plan_slices(store.cases.values(), whole=whole, **settings), 0
-    rule = Informative(config.least_body, config.most_alike, settings.pop("seed"))
-    chosen = plan_informative(store, whole=whole, rule=rule, **settings)
-    if not chosen.slices:
-        raise InputError(
-            "no slice is informative by these settings", "lower caption.least_body, or look at the prepared volumes"
-        )
-    return chosen.slices, chosen.unfilled
+def _settled(config: CaptionConfig, store: VoxelStore) -> Chatting | None:
+    """Settles everything about a chat model before anything is changed or sent."""
+    if config.entry.way != "chat":
+        return None
+    from .chatting import settle
+
+    return settle(config, store.cases.values())
 
 
 def _set_slices(config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, slices: list[SliceRef]) -> None:
@@ -198,16 +209,19 @@ def _imported(config: CaptionConfig, ledger: CaptionStore, store: VoxelStore) ->
     return texts
 
 
-def _result(config: CaptionConfig, ledger: CaptionStore, unfilled: int) -> CaptionResult:
-    dealt_with = ledger.num_written(config.kept_as)
-    without = ledger.num_without_text(config.kept_as)
+def _result(config: CaptionConfig, ledger: CaptionStore, unfilled: int, asked: Asked | None) -> CaptionResult:
+    name = config.kept_as
+    dealt_with, without = ledger.num_written(name), ledger.num_without_text(name)
     return CaptionResult(
         captioned=dealt_with - without,
-        quarantined=ledger.num_written(config.kept_as, only_flag="quarantined"),
-        requests_sent=0,
-        cost_usd=0.0,
-        captioner=config.kept_as,
+        quarantined=ledger.num_written(name, only_flag="quarantined"),
+        requests_sent=0 if asked is None else asked.requests_sent,
+        cost_usd=0.0 if asked is None else asked.cost_usd,
+        captioner=name,
         unfilled=unfilled,
         without_text=without,
         left=ledger.num_slices() - dealt_with,
+        held_back=ledger.num_written(name, only_flag="held-back"),
+        flagged=ledger.num_flagged(name) - without,
+        stopped="" if asked is None else asked.stopped,
     )

@@ -11,6 +11,7 @@ from ..workspace.caption_store import CaptionStore
 from ..workspace.files import read_json, write_json
 from ..workspace.provenance import fingerprint
 from ..workspace.voxel_store import VoxelStore
+from .chat_settings import asked_with
 from .config import CaptionConfig
 from .importing import hash_of
 from .labelled import without_labels
@@ -65,7 +66,7 @@ def read_texts_of(config: CaptionConfig, workspace: Workspace) -> str:
 def _made_from(
     config: CaptionConfig, workspace: Workspace, case: Case, left_out: Mapping[str, str], reports: Mapping[str, str]
 ) -> str:
-    version = config.entry.version
+    version: int | str = config.entry.version
     if config.entry.way == "dealt":
         return fingerprint(version, config.seed, read_texts_of(config, workspace))
     if config.entry.way == "reports":
@@ -73,6 +74,8 @@ def _made_from(
         return fingerprint(version, *settings, reports.get(case.id), config.beside and read_texts_of(config, workspace))
     if config.entry.way == "imported":
         return fingerprint(version, hash_of(config.existing))
+    if config.entry.way == "chat":
+        version = fingerprint(version, asked_with(config))
     grid = [case.shape, case.spacing_mm, case.affine, case.source_shape, case.source_affine]
     parts: list[Any] = [version, case.modality, case.in_hounsfield, case.voxel_sha256, case.window, grid]
     if config.entry.needs_labels:

@@ -7,27 +7,29 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .options import ConfigFile, DryRun, Json, Overrides, Work, not_built
+from .options import ConfigFile, DryRun, Json, Overrides, Work
 from .replies import Reply
 from .settings import read_settings
 from .stages import stage_reply
 
 
-def _later(*names: str, metavar: str | None = None) -> typer.models.OptionInfo:
-    return typer.Option(*names, metavar=metavar, callback=not_built, help="(not built yet)")
-
-
 def caption(
     work: Work,
     captioner: Annotated[str | None, typer.Option(metavar="NAME", help="A name of `med3dinsight captioners`.")] = None,
-    model: Annotated[str | None, _later("--model", metavar="M")] = None,
-    base_url: Annotated[str | None, _later("--base-url", metavar="URL")] = None,
-    budget: Annotated[float | None, _later("--budget", metavar="USD")] = None,
+    model: Annotated[str | None, typer.Option(metavar="M", help="Which model writes.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="Of an OpenAI-compatible endpoint.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(metavar="USD", help="Never spend more, earlier runs included.")
+    ] = None,
     sample: Annotated[
         int | None, typer.Option(metavar="N", help="Write N texts, spread over all slices, and stop.")
     ] = None,
-    allow_remote: Annotated[bool, _later("--allow-remote")] = False,
-    policy: Annotated[Path | None, _later("--policy", metavar="FILE")] = None,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Slices may leave this machine.")] = False,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Who allowed it, for which data and endpoint.")
+    ] = None,
     existing: Annotated[
         Path | None, typer.Option("--import", metavar="FILE", help="Take texts from a CSV or Parquet file.")
     ] = None,
@@ -39,14 +41,26 @@ def caption(
 ) -> Reply:
     """Writes a text for every slice of the slice table.
 
-    Nothing leaves the machine: the built captioners are rules and controls, not language models.
+    Nothing leaves this machine unless --allow-remote and a policy file say so for these data. The key of an endpoint is
+    read from an environment variable, OPENAI_API_KEY unless caption.key_env names another.
     """
     from ..captions.config import CaptionConfig
 
     if existing is not None and captioner is None:
         captioner = "imported"
-    options = {"captioner": captioner, "existing": existing, "sample": sample, "engine": engine}
+    options = {
+        "captioner": captioner,
+        "model": model,
+        "base_url": base_url,
+        "budget_usd": budget,
+        "sample": sample,
+        "allow_remote": allow_remote or None,
+        "policy": policy,
+        "existing": existing,
+        "engine": engine,
+    }
     settings = read_settings(CaptionConfig, config, overrides, options)
+    from ..captions.planning import forecast
     from ..captions.run import run
 
     return stage_reply(
@@ -56,15 +70,31 @@ def caption(
         work,
         say=_say,
         dry_run=dry_run,
+        forecast=forecast,
+        say_forecast=_say_forecast,
     )
+
+
+def _say_forecast(told: dict[str, Any]) -> list[str]:
+    if "requests" not in told:
+        return [f"forecast: {told['slices']} slices"]
+    cost = "an unknown price: see caption.prices" if told["most_usd"] is None else f"{told['most_usd']:.2f} USD at most"
+    return [f"forecast: {told['slices']} slices, {told['requests']} requests to send, {cost}"]
 
 
 def _say(result: dict[str, Any]) -> str:
     words = [f"captioned {result['captioned']} slices with {result['captioner']}"]
-    if unfilled := result.get("unfilled", 0):
-        words.append(f"{unfilled} more were asked for, and nothing informative was left")
-    if without := result.get("without_text", 0):
-        words.append(f"{without} slices have no text and are left out of training")
+    told = (
+        ("requests_sent", "{} requests sent"),
+        ("cost_usd", "{:.4f} USD"),
+        ("unfilled", "{} more were asked for, and nothing informative was left"),
+        ("without_text", "{} slices have no text and are left out of training"),
+        ("quarantined", "of these {} because no answer could be read"),
+        ("held_back", "of these {} because a name may stand in their scans' pixels"),
+        ("flagged", "{} texts are flagged: see them by `med3dinsight caption-audit`"),
+    )
+    words += [text.format(result[name]) for name, text in told if result.get(name)]
     if left := result.get("left", 0):
-        words.append(f"{left} slices are left to do: run it again without --sample")
+        why = "the budget is used up" if result.get("stopped") == "budget" else "run it again for the rest"
+        words.append(f"{left} slices are left to do: {why}")
     return "; ".join(words)

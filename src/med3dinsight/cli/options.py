@@ -23,13 +23,6 @@ def _engine(value: str) -> str:
     return value
 
 
-def not_built(value: object) -> object:
-    """Callback of an option of the contract that is not built yet."""
-    if value:
-        raise NotBuiltError("this option is not built yet", "leave it out; `--help` marks which ones are not built")
-    return value
-
-
 Work = Annotated[Path, typer.Argument(metavar="WORK", help="The workspace folder.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="TOML file with settings.")]
 Overrides = Annotated[

@@ -40,7 +40,7 @@ def stage_reply(
         say: Turns the result into a line for people.
         dry_run: Only look.
         create: Make the workspace where it does not exist.
-        forecast: Tells, for a dry run, what the stage would take: ``{"peak_memory_bytes", ...}``; refuses what the
+        forecast: Tells, for a dry run, what the stage would take, such as ``{"peak_memory_bytes"}``; refuses what the
             stage would refuse. The workspace is None where the stage would make it.
         say_forecast: Turns a forecast into lines for people, beside that of memory.
         say_left_out: Turns the files that were left out into lines; default: a line each.
@@ -91,7 +91,8 @@ def _look(
     if forecast is not None and (workspace is not None or create) and not done_before:
         told = forecast(job.config, workspace)
         result["forecast"] = told
-        lines.append(f"forecast: {told['peak_memory_bytes'] / 2**20:.0f} MiB of memory at its peak")
+        if "peak_memory_bytes" in told:
+            lines.append(f"forecast: {told['peak_memory_bytes'] / 2**20:.0f} MiB of memory at its peak")
         lines += [] if say_forecast is None else say_forecast(told)
     return Reply(result, tuple(lines))
 

@@ -144,6 +144,11 @@ class CaptionStore:
         query = "SELECT COUNT(*) FROM slices JOIN captions USING (key) WHERE captioner = ? AND text = ''"
         return int(self._database.execute(query, (captioner,)).fetchone()[0])
 
+    def num_flagged(self, captioner: str) -> int:
+        """Returns how many slices of the table have a flag, with a text or without."""
+        query = "SELECT COUNT(*) FROM slices JOIN captions USING (key) WHERE captioner = ? AND flags != ''"
+        return int(self._database.execute(query, (captioner,)).fetchone()[0])
+
     def missing(self, captioner: str, page: int = 1024) -> Iterator[SliceRef]:
         """Yields the slices that a captioner has not dealt with, in the order of the table.
 

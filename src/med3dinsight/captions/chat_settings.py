@@ -1,0 +1,51 @@
+"""Settings of asking a chat model: which one, where, how, and at what cost; part of the table ``[caption]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from ..config import StageConfig
+
+
+class ChatSettings(StageConfig):
+    """How a chat model is asked about slices.
+
+    There is no setting for a key: it is read from the environment, and written nowhere.
+    """
+
+    #: Settings that change the question, and so the answer; the others change where and how fast.
+    deciding: ClassVar[tuple[str, ...]] = ("model", "prompt", "temperature", "max_tokens", "picture_size")
+
+    model: str = Field("", description="openai: the model's name at the endpoint; local: a folder, or a name with hub")
+    base_url: str = Field("", description="openai: address of the endpoint, such as http://127.0.0.1:8000/v1")
+    key_env: str = Field(
+        "OPENAI_API_KEY", min_length=1, description="name of the environment variable that holds the endpoint's key"
+    )
+    prompt: str = Field("describe", description="a prompt of the package, or the path of a prompt file")
+    temperature: float = Field(0.0, ge=0, le=2, description="randomness of the answer; 0: the likeliest words")
+    max_tokens: int = Field(300, ge=16, le=8192, description="longest answer")
+    picture_size: int = Field(
+        384, ge=64, le=2048, description="longer edge of the picture that is shown, in pixels; more may cost more"
+    )
+    concurrency: int = Field(16, ge=1, le=1024, description="requests at a time, at most; fewer where it is too many")
+    timeout_seconds: float = Field(120.0, gt=0, le=3600, description="longest wait for one answer")
+    budget_usd: float | None = Field(None, gt=0, description="never more than this is spent, in USD, earlier runs too")
+    prices: Path | None = Field(None, description="TOML file with the prices of models; without it costs are unknown")
+    allow_remote: bool = Field(False, description="slices may leave this machine; needs a policy")
+    policy: Path | None = Field(None, description="TOML file that says who allowed it, for which data and endpoint")
+    hub: bool = Field(False, description="local: the model may be downloaded by name")
+    device: str = Field("auto", description="local: auto, cpu, cuda or cuda:N")
+
+
+def asked_with(settings: ChatSettings) -> dict[str, Any]:
+    """Returns the settings that make the same slice another question; the prompt counts by its content.
+
+    Raises:
+        ConfigError: There is no such prompt.
+    """
+    from .prompts.prompt import load_prompt
+
+    return {**settings.model_dump(include=set(settings.deciding)), "prompt": load_prompt(settings.prompt).sha256}

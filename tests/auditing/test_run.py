@@ -78,6 +78,7 @@ def test_shares_are_of_the_texts_that_say_something(captioned: Any) -> None:
     assert audit["side"] == {"said": 0, "agree": 0, "share": None}
     assert audit["organs"]["share"] is None
     assert audit["labelled_cases"] == 1
+    assert audit["guessed_modalities"] == 0
     assert audit["duplicates"]["distinct"] == len({said(ref) for ref in slices})
     texts = [said(ref) for ref in slices]
     most = audit["duplicates"]["most_repeated"]
@@ -186,6 +187,15 @@ def test_without_captions_the_verb_to_run_is_named(toy: Any) -> None:
     toy.prepare()
     with pytest.raises(WorkspaceError, match="med3dinsight caption"):
         run(AuditConfig(), toy.workspace)
+
+
+def test_a_modality_that_was_guessed_is_called_a_guess(toy: Any) -> None:
+    toy.add("anna")
+    toy.prepare(modality="auto")
+    toy.caption("model", text=said)
+    audit, tags, _ = audited(toy)
+    assert audit["guessed_modalities"] == 1
+    assert "was guessed from the intensities" in tags.text
 
 
 def test_a_name_is_no_path() -> None:

@@ -156,6 +156,7 @@ def _check(
         "captioner": config.captioner,
         "most_words": config.most_words,
         "labelled_cases": sum(bool(terms) for terms in reader.terms_of_cases.values()),
+        "guessed_modalities": sum(case.modality_guessed for case in store.cases.values()),
         **tally.as_json(),
         "agreement": None if compared is None else compared.as_json(),
         "worst": [{"slice": one.ref.key, "reasons": list(one.reasons)} for one in chooser.worst],

@@ -95,8 +95,9 @@ class Workbench:
         result = {"captioned": len(slices), "captioner": captioner}
         self.record(self.workspace.captions / captioner, "caption", {"captioner": captioner}, result)
 
-    def embed(self, captioner: str, held_out: tuple[str, ...]) -> None:
+    def embed(self, captioner: str, held_out: tuple[str, ...], *, without_text: int = 0, **settings: Any) -> None:
         result = {
+            "without_text": without_text,
             "slices": 24,
             "texts": 24,
             "towers": "minilm-lite",
@@ -107,7 +108,7 @@ class Workbench:
             "retrieval_training": 0.31,
             "retrieval_people": "held out",
         }
-        config = {"captioner": captioner, "held_out": list(held_out)}
+        config = {"captioner": captioner, "held_out": list(held_out), **settings}
         self.record(self.workspace.features / "minilm-lite" / captioner, "embed", config, result)
 
     def pretrain(self, arm: str, subjects: tuple[str, ...], captioner: str = "tissue") -> None:

@@ -113,6 +113,20 @@ def test_features_are_shown_after_the_captions_were_cleaned_away(bench: Any) -> 
     assert section.table.groups[0].rows[0][-1] == "–"
 
 
+def test_a_sample_and_slices_without_a_text_are_told(bench: Any) -> None:
+    bench.prepare("ann")
+    bench.embed("tissue", (), without_text=1, when="drawn")
+    bench.embed("template", ())
+    section = feature_section(read_inputs(bench.workspace))
+    assert section is not None
+    told = {words.partition("; ")[2].replace("\u202f", " ") for words in section.towers}
+    assert told == {
+        "projections fitted and tested on 24 slices, others embedded once when a run draws them; "
+        "1 slice without a text of tissue left out",
+        "24 slices embedded once and then kept fixed",
+    }
+
+
 def test_runs_and_arms_tell_what_they_match(inputs: Inputs) -> None:
     section = pretraining_section(inputs)
     assert section is not None

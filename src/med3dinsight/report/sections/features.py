@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ...towers.registry import TOWERS
 from ...workspace.caption_store import CaptionStore
+from ...workspace.provenance import StageRecord
 from ..inputs import Inputs
 from ..tables import Table, plain_table
 from ..wording import count, listed, percent
@@ -30,7 +31,6 @@ def feature_section(inputs: Inputs) -> FeatureSection | None:
     if not records:
         return None
     ordered = sorted(records.values(), key=lambda record: record.result["captioner"] == "shuffled")
-    results = [record.result for record in ordered]
     rows = []
     for record in ordered:
         result, held_out = record.result, set(record.config.get("held_out", ()))
@@ -49,7 +49,7 @@ def feature_section(inputs: Inputs) -> FeatureSection | None:
     head = ("Texts by", "Projections", "Before", "After", "On training people", "Chance")
     caption = f"How often a picture finds its own text among at most {_GALLERY} (image-to-text R@1)"
     return FeatureSection(
-        tuple(dict.fromkeys(_tower_words(result["towers"], result["slices"]) for result in results)),
+        tuple(dict.fromkeys(_tower_words(record) for record in ordered)),
         plain_table(caption, head, rows, texts=2),
     )
 
@@ -67,7 +67,14 @@ def _whom(people: str, held_out: list[str]) -> str:
     return f"held-out {listed(held_out)}" if people == "held out" and held_out else f"{people} people"
 
 
-def _tower_words(name: str, slices: int) -> str:
+def _tower_words(record: StageRecord) -> str:
+    result, name = record.result, record.result["towers"]
     entry = TOWERS.get(name)
     what = f": {entry.kind} ({entry.source})" if entry is not None else ""
-    return f"{name}{what}; {count(slices, 'slice')} embedded once and then kept fixed"
+    slices = count(result["slices"], "slice")
+    how = f"{slices} embedded once and then kept fixed"
+    if record.config.get("when") == "drawn":
+        how = f"projections fitted and tested on {slices}, others embedded once when a run draws them"
+    if bare := result.get("without_text", 0):
+        how += f"; {count(bare, 'slice')} without a text of {result['captioner']} left out"
+    return f"{name}{what}; {how}"

@@ -19,6 +19,8 @@ _WORDS = (
     *("plane", "in", "=", ".", *"0123456789"),
     *("axial", "coronal", "sagittal", "at", "upper", "lower"),
 )
+#: The end of a text has the highest number, as in CLIP: its text tower reads the feature there.
+_END = len(_WORDS) + 3
 _VISION = {
     "hidden_size": 32,
     "intermediate_size": 48,
@@ -40,8 +42,8 @@ def save_clip(folder: Path, *, seed: int = 0, resize: int = 40) -> Path:
         "max_position_embeddings": TOKENS,
         "vocab_size": len(_WORDS) + 4,
         "bos_token_id": 1,
-        "eos_token_id": 2,
-        "pad_token_id": 2,
+        "eos_token_id": _END,
+        "pad_token_id": _END,
     }
     CLIPModel(CLIPConfig(text_config=text, vision_config=_VISION, projection_dim=24)).eval().save_pretrained(folder)
     crop = {"height": PICTURE, "width": PICTURE}
@@ -62,7 +64,7 @@ def save_siglip(folder: Path, *, seed: int = 0) -> Path:
         "vocab_size": len(_WORDS) + 4,
         "projection_size": 32,
         "bos_token_id": 1,
-        "eos_token_id": 2,
+        "eos_token_id": _END,
     }
     SiglipModel(SiglipConfig(text_config=text, vision_config=_VISION)).eval().save_pretrained(folder)
     SiglipImageProcessorPil(size={"height": PICTURE, "width": PICTURE}).save_pretrained(folder)
@@ -83,14 +85,14 @@ def pictures(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
 
 def tokenizer(pad: str) -> PreTrainedTokenizerFast:
     """A tokenizer of a few words and all digits, with `<s>` and `</s>` around a text."""
-    words = {word: number for number, word in enumerate(["<pad>", "<s>", "</s>", "<unk>", *_WORDS])}
+    words = {word: number for number, word in enumerate(["<pad>", "<s>", "<unk>", *_WORDS, "</s>"])}
     words_to_numbers = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     words_to_numbers.normalizer = normalizers.Lowercase()
     words_to_numbers.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
     )
     words_to_numbers.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", _END)]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=words_to_numbers,

@@ -18,7 +18,7 @@ def embed(
     model: Annotated[str | None, typer.Option(metavar="FOLDER", help="Model of towers such as clip.")] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Folder of the features; else the towers.")] = None,
     captioner: Annotated[str | None, typer.Option(metavar="NAME", help="Whose texts to embed.")] = None,
-    tune: Annotated[bool, typer.Option("--tune", help="Tune the projections on slice/text pairs first.")] = False,
+    tune: Annotated[bool, typer.Option("--tune", help="Fine-tune on the slice/text pairs first.")] = False,
     held_out: HeldOut = None,
     config: ConfigFile = None,
     overrides: Overrides = None,

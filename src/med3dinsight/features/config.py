@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ..config import StageConfig
+from ..towers.registry import TOWERS
 
 
 class EmbedConfig(StageConfig):
@@ -22,11 +23,18 @@ class EmbedConfig(StageConfig):
     name: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="folder of the features; empty = the towers' name")
     projection: Literal["whitened", "tuned", "none"] = Field(
         "whitened",
-        description="fixed whitened projections, ones tuned contrastively on the slice/text pairs, or the towers' own "
-        "joint space as it is",
+        description="fixed whitened projections, tuning on the slice/text pairs, or the towers' own joint space",
     )
+    tuning: Literal["auto", "linear", "projections", "lora", "full"] = Field(
+        "auto",
+        description="what tuning trains: linear maps behind frozen towers, or of towers with a joint space their own "
+        "last maps, low-rank adapters or all weights; auto = full for these, linear for others",
+    )
+    tuning_rate: float | None = Field(None, gt=0, le=1, description="learning rate of towers; empty = by tuning")
+    tuning_batch: int = Field(64, ge=2, description="pairs a step when towers are tuned, all of different texts")
+    tuning_rank: int = Field(8, ge=1, description="rank of the adapters of lora")
     width: int = Field(128, ge=2, le=1024, description="width of the projected features")
-    tuning_steps: int = Field(300, ge=1, description="optimiser steps of tuned projections")
+    tuning_steps: int = Field(300, ge=1, description="optimiser steps of tuning")
     held_out: tuple[str, ...] = Field((), description="subjects that the projections must not be fitted on")
     when: Literal["all", "drawn"] = Field(
         "all", description="compute features of all slices now, or of drawn ones when pre-training draws them"
@@ -47,10 +55,25 @@ class EmbedConfig(StageConfig):
 
     @property
     def folder(self) -> str:
-        """Name of the folder under ``features/``."""
-        return self.name or self.towers
+        """Name of the folder under ``features/``; towers tuned on a captioner's texts are towers of their own."""
+        return self.name or (f"{self.towers}-tuned-{self.captioner}" if self.tunes_towers else self.towers)
+
+    @property
+    def tuned(self) -> str:
+        """What is trained: "linear", "projections", "lora" or "full"; empty where nothing is tuned."""
+        if self.projection != "tuned":
+            return ""
+        return self.tuning if self.tuning != "auto" else "full" if self.tunes_towers else "linear"
+
+    @property
+    def tunes_towers(self) -> bool:
+        """Whether weights of the towers are trained, and not only maps behind them."""
+        entry = TOWERS.get(self.towers)
+        return self.projection == "tuned" and self.tuning != "linear" and entry is not None and entry.joint
 
     def identity(self) -> dict[str, Any]:
         """Returns the settings that decide the result; where a model lies does not, what it holds is hashed apart."""
         left_out = {"model", "hub", "name"} | ({"when", "sample"} if self.when == "all" else set())
+        if not self.tunes_towers:
+            left_out |= {"tuning", "tuning_rate", "tuning_batch", "tuning_rank"}
         return {key: value for key, value in super().identity().items() if key not in left_out}

@@ -19,7 +19,7 @@ from ..types import Progress
 from ..workspace import Workspace, feature_store
 from ..workspace.feature_memo import FeatureMemo, content_key
 from ..workspace.files import read_json, write_json
-from ..workspace.provenance import fingerprint
+from ..workspace.provenance import RECORD, fingerprint
 from ..workspace.voxel_store import VoxelStore
 from .config import EmbedConfig
 from .drawing import Sample, embed_sample
@@ -78,6 +78,20 @@ def embed_drawn(
     sample = embed_sample(config, features, towers.text_width, texts, people, progress)
     write_json(folder / config.captioner / DRAWN, {"towers": towers.identity})
     return sample
+
+
+def forget_others(folder: Path, towers_identity: str) -> None:
+    """Takes away the records of other captioners whose features are of other towers than are now kept there.
+
+    All captioners of a folder share its ``image.npy``: what was fitted to the earlier one has to be embedded again.
+
+    Args:
+        folder: Of the captioner that is embedded now.
+        towers_identity: Of its towers.
+    """
+    for table in folder.parent.glob("*/texts.json"):
+        if table.parent != folder and read_json(table)["towers"] != towers_identity:
+            (table.parent / RECORD).unlink(missing_ok=True)
 
 
 def embed_pictures(

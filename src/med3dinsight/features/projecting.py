@@ -21,12 +21,14 @@ GALLERY = 256
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Image-to-text R@1 among :data:`GALLERY` slices; see ``EmbedResult``."""
+    """R@1 among :data:`GALLERY` slices, image to text and (``texts_``) text to image; see ``EmbedResult``."""
 
     before: float
     after: float
     training: float
     people: str
+    texts_before: float
+    texts_after: float
 
 
 def fit_projections(
@@ -59,19 +61,18 @@ def fit_projections(
     start, final = _fit(config, train_images, train_texts)
     save_projections(folder / "projection.safetensors", *final)
     tested = hidden if hidden.any() else fitted
-    return Retrieval(
-        before=_recall(start, images[tested], texts[tested]),
-        after=_recall(final, images[tested], texts[tested]),
-        training=_recall(final, train_images, train_texts),
-        people="held out" if hidden.any() else "training",
-    )
+    people_of = "held out" if hidden.any() else "training"
+    before, texts_before = _recalls(start, images[tested], texts[tested])
+    after, texts_after = _recalls(final, images[tested], texts[tested])
+    training, _ = _recalls(final, train_images, train_texts)
+    return Retrieval(before, after, training, people_of, texts_before, texts_after)
 
 
 def _fit(
     config: EmbedConfig, images: NDArray[np.float16], texts: NDArray[np.float16]
 ) -> tuple[tuple[Projection, Projection], tuple[Projection, Projection]]:
     """Returns the projections to compare with, and the final ones."""
-    if config.projection == "none":
+    if config.projection == "none" or config.tunes_towers:
         unchanged = own_space(images.shape[1], texts.shape[1])
         return unchanged, unchanged
     if not np.ptp(texts, axis=0).any():
@@ -85,11 +86,11 @@ def _fit(
     return start, fit_whitened(images, texts, config.width)
 
 
-def _recall(
+def _recalls(
     projections: tuple[Projection, Projection], images: NDArray[np.float16], texts: NDArray[np.float16]
-) -> float:
+) -> tuple[float, float]:
     rows = np.random.default_rng(0).permutation(len(images))[:GALLERY]
     projected: list[Float[Tensor, "m e"]] = [
         side(features[rows]) for side, features in zip(projections, (images, texts), strict=True)
     ]
-    return matching_accuracy(projected[0], projected[1])
+    return matching_accuracy(projected[0], projected[1]), matching_accuracy(projected[1], projected[0])

@@ -6,7 +6,8 @@ import time
 from dataclasses import asdict, dataclass
 
 from ..errors import ConfigError
-from ..towers.registry import weights_identity
+from ..towers.model_folder import TUNED
+from ..towers.registry import TOWERS, weights_identity
 from ..types import Progress, silent
 from ..workspace import Workspace
 from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
@@ -26,10 +27,13 @@ class EmbedResult:
         captioner: Whose texts.
         projection: "whitened", "tuned" or "none".
         retrieval_before: Image-to-text R@1 among at most 256 slices, before the two sides were turned onto
-            each other (before tuning, for tuned projections); on held-out people where there are any.
+            each other (before tuning, where something is tuned); on held-out people where there are any.
         retrieval_after: The same with the final projections.
         retrieval_training: The same on the people the projections were fitted on.
         retrieval_people: "held out" or "training": whom the first two figures are about.
+        text_to_image_before: As ``retrieval_before``, from texts to pictures.
+        text_to_image_after: As ``retrieval_after``, from texts to pictures.
+        tuned: What tuning trained: "linear", "projections", "lora" or "full"; empty where nothing was tuned.
         without_text: Slices that have no text of this captioner; nothing is fitted or trained on them.
     """
 
@@ -44,6 +48,9 @@ class EmbedResult:
     retrieval_people: str
     done_before: bool = False
     without_text: int = 0
+    text_to_image_before: float | None = None
+    text_to_image_after: float | None = None
+    tuned: str = ""
 
 
 def run(config: EmbedConfig, workspace: Workspace, *, progress: Progress = silent) -> EmbedResult:
@@ -68,6 +75,7 @@ def run(config: EmbedConfig, workspace: Workspace, *, progress: Progress = silen
             'embed.engine and embed.workers have no effect with embed.when = "drawn": a sample is embedded here',
             'leave them out, or embed all slices now (embed.when = "all")',
         )
+    _check_tuning(config)
     weights = weights_identity(config.towers, model=config.model, hub=config.hub)
     folder = workspace.features / config.folder / config.captioner
     prepared = workspace.require(workspace.prepared, "prepare")
@@ -88,12 +96,12 @@ def run(config: EmbedConfig, workspace: Workspace, *, progress: Progress = silen
 
 
 def _embed(config: EmbedConfig, workspace: Workspace, progress: Progress) -> EmbedResult:
-    from ..towers.registry import load_towers
     from ..training.precision import choose_device, limit_threads
     from ..workspace.caption_store import CaptionStore
     from ..workspace.voxel_store import VoxelStore
-    from .embedding import embed_all, embed_drawn
+    from .embedding import embed_all, embed_drawn, forget_others
     from .projecting import fit_projections
+    from .tuning import load_or_tune
 
     device = choose_device(config.device)
     limit_threads(config.threads)
@@ -103,12 +111,17 @@ def _embed(config: EmbedConfig, workspace: Workspace, progress: Progress) -> Emb
     texts = [written.get(ref.key) for ref in slices]
     people = [store.cases[ref.crop.case].subject for ref in slices]
     _check_people(config, people)
-    towers = load_towers(config.towers, device, model=config.model, hub=config.hub)
+    target = workspace.features / config.folder / config.captioner
+    towers, before = load_or_tune(config, target, device, store, slices, texts, people, progress)
+    if config.when == "all":
+        forget_others(target, towers.identity)
     embed = embed_drawn if config.when == "drawn" else embed_all
-    sample = embed(config, workspace, towers, store, slices, texts, people, progress)
+    # Other processes load the towers by the settings.
+    loaded = config.model_copy(update={"model": str((target / TUNED).absolute())}) if config.tunes_towers else config
+    sample = embed(loaded, workspace, towers, store, slices, texts, people, progress)
     retrieval = fit_projections(
         config,
-        workspace.features / config.folder / config.captioner,
+        target,
         sample.images,
         sample.texts,
         [people[row] for row in sample.rows],
@@ -119,12 +132,25 @@ def _embed(config: EmbedConfig, workspace: Workspace, progress: Progress) -> Emb
         towers=config.towers,
         captioner=config.captioner,
         projection=config.projection,
-        retrieval_before=retrieval.before,
-        retrieval_after=retrieval.after,
+        retrieval_before=retrieval.before if before is None else before["image_to_text_before"],
+        retrieval_after=retrieval.after if before is None else before["image_to_text_after"],
         retrieval_training=retrieval.training,
         retrieval_people=retrieval.people,
         without_text=texts.count(None),
+        text_to_image_before=retrieval.texts_before if before is None else before["text_to_image_before"],
+        text_to_image_after=retrieval.texts_after if before is None else before["text_to_image_after"],
+        tuned=config.tuned,
     )
+
+
+def _check_tuning(config: EmbedConfig) -> None:
+    if config.tuned in ("", "linear") or config.tunes_towers:
+        return
+    if config.towers in TOWERS:
+        raise ConfigError(
+            f"embed.tuning={config.tuning} trains towers with a joint space, which {config.towers} do not have",
+            "take tuning=linear, or towers such as clip",
+        )
 
 
 def _check_people(config: EmbedConfig, people: list[str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from ..towers.model_folder import TUNED
 from ..towers.projection import Projection, load_projections
 from ..towers.registry import load_towers
 from ..towers.tower import TowerPair
@@ -69,7 +70,9 @@ def _on_demand(
 
     def load() -> TowerPair:
         device = choose_device(config["device"])
-        return load_towers(config["towers"], device, model=config["model"], hub=config["hub"])
+        tuned = config["projection"] == "tuned" and (folder / TUNED).is_dir()
+        model = str(folder / TUNED) if tuned else config["model"]
+        return load_towers(config["towers"], device, model=model, hub=config["hub"])
 
     identity = read_json(folder / DRAWN)["towers"]
     crops = CropFeatures(workspace.features, identity, load, VoxelStore(workspace.prepared), slices, texts)

@@ -26,7 +26,7 @@ from .timm_vit import HEAD_WIDTH, TimmViT
 
 CONFIG = "open_clip_config.json"
 #: What files of weights hold beside the weights of the two towers.
-_UNUSED = ("logit_scale", "logit_bias", "text.transformer.embeddings.position_ids", "text.transformer.pooler.")
+_UNUSED = ("logit_bias", "text.transformer.embeddings.position_ids", "text.transformer.pooler.")
 #: Mean and spread that open_clip takes where a folder names none.
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _RESAMPLE = {"nearest": 0, "bilinear": 2, "bicubic": 3}
@@ -43,8 +43,10 @@ class BiomedClip(JointTowers):
         ConfigError: The folder holds a model of another build, or none that can be loaded.
     """
 
+    last_maps = ("visual.head.", "text.proj.")
+
     def __init__(self, folder: Path, device: torch.device) -> None:
-        self.device = device
+        self.device, self.folder = device, folder
         table = read_table(folder, CONFIG)
         settings = table.get("model_cfg", {})
         _check_build(folder, settings)
@@ -78,6 +80,7 @@ class _Network(nn.Module):
     def __init__(self, state: Mapping[str, Tensor], folder: Path) -> None:
         super().__init__()
         try:
+            self.logit_scale = nn.Parameter(state["logit_scale"].clone())
             self.visual, self.text = _Visual(state), _Text(state)
             wanted = {name: value for name, value in state.items() if not name.startswith(_UNUSED)}
             self.load_state_dict(wanted)

@@ -17,6 +17,11 @@ from .loading import load_model, load_tokenizer
 from .model_folder import model_identity, read_table
 from .pictures import PictureRecipe
 
+_LAST_MAPS = {
+    "clip": ("visual_projection.", "text_projection."),
+    "siglip": ("vision_model.head.", "text_model.head."),
+}
+
 
 class ContrastiveTowers(JointTowers):
     """Loads CLIP or SigLIP by transformers from a folder; nothing is fetched.
@@ -30,8 +35,11 @@ class ContrastiveTowers(JointTowers):
         ConfigError: The folder holds another model, or none that can be loaded.
     """
 
+    weights_file = "model.safetensors"
+
     def __init__(self, folder: Path, kind: str, device: torch.device) -> None:
-        self.kind, self.device = kind, device
+        self.kind, self.device, self.folder = kind, device, folder
+        self.last_maps = _LAST_MAPS[kind]
         found = read_table(folder, "config.json").get("model_type")
         if found != kind:
             raise ConfigError(f"{folder} holds a model of type {found}, not {kind}", "name the towers of its type")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import Tensor
 
 #: Pictures or texts a forward pass.
@@ -27,6 +31,10 @@ class JointTowers(ABC):
         identity: See :class:`~med3dinsight.towers.tower.TowerPair`.
         image_width: Length of an image feature.
         text_width: Length of a text feature; the same.
+        folder: Where the model was loaded from.
+        last_maps: Beginnings of the names of the weights that map into the joint space.
+        weights_file: Name of the file of weights in a folder.
+        attention_maps: Last parts of the names of the linear maps that low-rank adapters are put around.
     """
 
     model: Any
@@ -35,6 +43,10 @@ class JointTowers(ABC):
     identity: str
     image_width: int
     text_width: int
+    folder: Path
+    last_maps: tuple[str, ...]
+    weights_file = "open_clip_model.safetensors"
+    attention_maps: tuple[str, ...] = ("q_proj", "v_proj", "query", "value", "qkv")
 
     @abstractmethod
     def image_features(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b e"]:
@@ -43,6 +55,19 @@ class JointTowers(ABC):
     @abstractmethod
     def text_features(self, texts: Sequence[str]) -> Float[Tensor, "b e"]:
         """Returns features of texts in the joint space, not normalised; gradients flow."""
+
+    @property
+    def temperature(self) -> float:
+        """What similarities were divided by when the towers were trained."""
+        return math.exp(-float(self.model.logit_scale))
+
+    def save(self, folder: Path) -> None:
+        """Writes the model as it is now into an empty folder that the same towers load."""
+        for path in self.folder.iterdir():
+            if path.suffix in (".json", ".txt", ".model") and not path.name.endswith(".index.json"):
+                shutil.copyfile(path, folder / path.name)
+        state = {name: value.detach().cpu().contiguous().clone() for name, value in self.model.state_dict().items()}
+        save_file(state, folder / self.weights_file, {"format": "pt"})
 
     @torch.inference_mode()
     def embed_images(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:

@@ -10,6 +10,8 @@ from typing import Any
 from ..errors import ConfigError, DownloadError
 from ..workspace.provenance import fingerprint
 
+#: In a captioner's folder of features: the model that was tuned on its texts.
+TUNED = "tuned"
 #: What a model's folder may hold that decides its features; a hub is asked for nothing else.
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "pytorch_model*.bin", "open_clip_pytorch_model.bin")
 _CHUNK = 1 << 22

@@ -29,6 +29,8 @@ class OpenClipTowers(JointTowers):
         ConfigError: open_clip is not installed or does not start, or the model cannot be loaded.
     """
 
+    last_maps = ("visual.proj", "visual.head.", "text_projection", "text.proj", "text.text_projection")
+
     def __init__(self, folder: Path, device: torch.device) -> None:
         read_table(folder, "open_clip_config.json")
         open_clip = _library()
@@ -39,7 +41,8 @@ class OpenClipTowers(JointTowers):
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ConfigError(f"open_clip cannot load {folder}: {reason}", "fetch or save the model again") from None
         self.model.eval()
-        self.device, self.identity, self.recipe = device, model_identity(folder), self._prepared
+        self.device, self.folder = device, folder
+        self.identity, self.recipe = model_identity(folder), self._prepared
         self.image_width = self.text_width = int(self.text_features(["a"]).shape[1])
 
     def image_features(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b e"]:

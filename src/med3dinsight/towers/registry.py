@@ -28,6 +28,7 @@ class TowerEntry:
         kind: What they are, in a few words.
         source: Where the weights come from.
         needs_model: The weights are those of a folder that the user names.
+        joint: Pictures and texts share a space, which fine-tuning can better.
     """
 
     load: Callable[..., TowerPair]
@@ -35,6 +36,7 @@ class TowerEntry:
     kind: str
     source: str
     needs_model: bool = False
+    joint: bool = False
 
 
 def _minilm_lite(device: torch.device) -> TowerPair:
@@ -73,8 +75,8 @@ def _open_clip(folder: Path, device: torch.device) -> TowerPair:
     return OpenClipTowers(folder, device)
 
 
-def _from_folder(load: Callable[[Path, torch.device], TowerPair], kind: str) -> TowerEntry:
-    return TowerEntry(load, None, kind, "the folder embed.model", needs_model=True)
+def _from_folder(load: Callable[[Path, torch.device], TowerPair], kind: str, *, joint: bool = True) -> TowerEntry:
+    return TowerEntry(load, None, kind, "the folder embed.model", needs_model=True, joint=joint)
 
 
 TOWERS: dict[str, TowerEntry] = {
@@ -88,7 +90,7 @@ TOWERS: dict[str, TowerEntry] = {
     "siglip": _from_folder(_siglip, "SigLIP of transformers, pictures and texts in one space"),
     "biomedclip": _from_folder(_biomedclip, "BiomedCLIP as published for open_clip, in one space; needs no extra"),
     "open_clip": _from_folder(_open_clip, "any model saved by open_clip, in one space; needs the extra open_clip"),
-    "dinov3": _from_folder(_dinov3, "DINOv3, DINOv2 or ViT of transformers for pictures, MiniLM for texts"),
+    "dinov3": _from_folder(_dinov3, "DINOv3, DINOv2 or ViT for pictures, MiniLM for texts", joint=False),
 }
 
 

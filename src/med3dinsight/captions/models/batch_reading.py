@@ -1,0 +1,143 @@
+"""Answer files of batches become answers in the ledger: once, however often and in whatever order they are read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from ...errors import FatalError, InputError, Med3DInsightError
+from ...workspace.answer_ledger import Answer, AnswerLedger, Paid
+from ..asking.asking import ASK_AGAIN
+from ..asking.budget import Budget
+from ..asking.chat import ChatReply, RefusedError
+from ..asking.jobs import Description, Job
+from ..asking.reading import QUARANTINED, REFUSED, read_reply
+from ..asking.refusals import ALL_REFUSED
+from .batch_ids import BatchIds, BatchRequest
+from .batch_lines import BatchLine, read_line
+
+_CHUNK = 256
+
+
+@dataclass
+class BatchRead:
+    """What was in answer files.
+
+    Attributes:
+        answered, quarantined, refused: Questions that ended so.
+        again: Questions that the next request file asks again: expired, failed, or not readable.
+        skipped: Lines of no open question: read before, of another workspace, or cut.
+        problems: How often each reason was given.
+    """
+
+    answered: int = 0
+    quarantined: int = 0
+    refused: int = 0
+    again: int = 0
+    skipped: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+
+
+def read_batch(
+    files: Sequence[Path],
+    ledger: AnswerLedger,
+    folder: Path,
+    *,
+    parse: Callable[[str], Description],
+    budget: Budget,
+) -> BatchRead:
+    """Reads output and error files of batches into the answer ledger; reading a file again changes nothing.
+
+    Args:
+        files: As downloaded, in any order.
+        ledger: Of answers.
+        folder: Where the request files were written.
+        parse: Reads an answer.
+        budget: Knows the price.
+
+    Raises:
+        InputError: A file cannot be read.
+        FatalError: Everything was refused; no slice is marked as refused.
+    """
+    read = BatchRead()
+    refused: list[tuple[BatchRequest, str]] = []
+    with BatchIds(folder) as ids:
+        lines = _lines(files)
+        while chunk := list(islice(lines, _CHUNK)):
+            waits: list[Future[None]] = []
+            done: dict[str, BatchRequest] = {}
+            for line in chunk:
+                request = ids.find(line.custom_id) if line.custom_id else None
+                if request is None or request.custom_id in done:
+                    read.skipped += 1
+                elif isinstance(line.result, RefusedError):
+                    refused.append((request, line.result.message))
+                else:
+                    waits += _settle(line.result, request, ids, ledger, parse, budget, read)
+                    done[request.custom_id] = request
+            for wait in waits:
+                wait.result()
+            ids.close_requests(done.values())
+        _refuse(refused, ids, ledger, read)
+    return read
+
+
+def _settle(
+    result: ChatReply | Med3DInsightError,
+    request: BatchRequest,
+    ids: BatchIds,
+    ledger: AnswerLedger,
+    parse: Callable[[str], Description],
+    budget: Budget,
+    read: BatchRead,
+) -> list[Future[None]]:
+    replies = ledger.num_attempts(request.key)
+    if replies > request.attempts:  # settled before a kill, which came before the id was closed
+        read.skipped += 1
+        return []
+    if not isinstance(result, ChatReply):
+        read.again += 1
+        read.problems[result.message] += 1
+        return [ledger.release(request.reservation)]
+    job = Job("", "", dict, request.plane, request.modality)
+    answer: Answer | None = read_reply(result, job, parse)
+    if answer is None and replies + 1 > ASK_AGAIN:
+        answer = QUARANTINED
+    if answer is None:
+        read.again += 1
+        read.problems["the answer cannot be read"] += 1
+    else:
+        setattr(read, answer.status, getattr(read, answer.status) + 1)
+    cost = budget.cost(result, request.most)
+    paid = Paid(result.content, result.model, result.prompt_tokens, result.completion_tokens, cost)
+    return [ledger.settle(request.reservation, request.key, paid, answer, ids.prints(request.key))]
+
+
+def _refuse(refused: list[tuple[BatchRequest, str]], ids: BatchIds, ledger: AnswerLedger, read: BatchRead) -> None:
+    """Believes refusals only where something was answered: else the request is at fault, not the slice."""
+    if len(refused) >= ALL_REFUSED and not ledger.num_answers("answered"):
+        raise FatalError(
+            f"the batch was refused as a whole: {refused[0][1]}",
+            "check the model and the settings; no slice was marked as refused",
+        )
+    waits = []
+    for request, message in refused:
+        waits.append(ledger.settle(request.reservation, request.key, Paid(message), REFUSED, ids.prints(request.key)))
+        read.refused += 1
+        read.problems[message] += 1
+    for wait in waits:
+        wait.result()
+    ids.close_requests(request for request, _ in refused)
+
+
+def _lines(files: Sequence[Path]) -> Iterator[BatchLine]:
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                yield from (read_line(line) for line in file if line.strip())
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}", "give the file as it was downloaded") from None

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from med3dinsight.captions.asking.asking import ask_all
-from med3dinsight.captions.asking.chat import BusyError, ChatReply, DownError
+from med3dinsight.captions.asking.chat import BusyError, ChatReply, DownError, FatalError
 from med3dinsight.captions.asking.jobs import Asked, Job, Outcome
 from med3dinsight.captions.asking.pace import Patience
 from med3dinsight.captions.asking.prices import Price
 from med3dinsight.captions.asking.requests import key_of
+from med3dinsight.captions.asking.shards import Shard, ShardDone
+from med3dinsight.records import SliceRef
 from med3dinsight.workspace.answer_ledger import AnswerLedger
 
 #: One dollar for a thousand tokens, whichever.
@@ -137,8 +139,41 @@ class Books:
             self.flags[outcome.slice_key] = outcome.answer.flags
 
 
-def ask(folder: Path, model: FaultyModel, jobs: Iterator[Job], books: Books, **settings: Any) -> Asked:
+def ask(
+    folder: Path,
+    model: FaultyModel,
+    jobs: Iterator[Job],
+    books: Books,
+    *,
+    into: list[Outcome] | None = None,
+    **settings: Any,
+) -> Asked:
     """One run on the ledger of a folder."""
     settings.setdefault("patience", QUICK)
+    deliver = books.deliver if into is None else into.extend
     with AnswerLedger(folder, create=True) as ledger:
-        return ask_all(jobs, model, ledger, parse=parse, deliver=books.deliver, **settings)
+        return ask_all(jobs, model, ledger, parse=parse, deliver=deliver, **settings)
+
+
+def ask_about_shard(shard: Shard, *, faults: float = 0.0, fails_at: int = -1) -> ShardDone:
+    """Asks about slices by their index alone; the books of what was asked lie beside the shard's folder."""
+    seed = int(shard.folder.name[:6], 16)
+    model, books = FaultyModel(faults=faults, seed=seed), Books()
+    outcomes: list[Outcome] = []
+
+    def job(ref: SliceRef) -> Job:
+        def draw() -> dict[str, Any]:
+            if ref.index == fails_at:
+                raise FatalError("quota gone", "buy some")
+            return body_about(ref.index)
+
+        return Job(ref.key, f"print-{ref.index}", draw)
+
+    try:
+        asked = ask(
+            shard.folder, model, map(job, shard.slices), books, budget_usd=shard.budget_usd, price=PRICE, into=outcomes
+        )
+    finally:
+        with (shard.folder.parent.parent / "asked.txt").open("a") as file:
+            file.write("".join(f"{key} {number}\n" for key, number in model.asked.items()) + f"paid {model.paid}\n")
+    return ShardDone(shard.folder, outcomes, asked)

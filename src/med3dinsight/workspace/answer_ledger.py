@@ -38,6 +38,14 @@ CREATE TABLE IF NOT EXISTS reservations (
   id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, cost INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS slices (fingerprint TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledgers (id TEXT PRIMARY KEY, merged INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS money (spent INTEGER NOT NULL);
+INSERT INTO money SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM money);
+CREATE TRIGGER IF NOT EXISTS paid AFTER INSERT ON attempts
+  BEGIN UPDATE money SET spent = spent + NEW.cost; END;
+CREATE TRIGGER IF NOT EXISTS reserved AFTER INSERT ON reservations
+  BEGIN UPDATE money SET spent = spent + NEW.cost; END;
+CREATE TRIGGER IF NOT EXISTS released AFTER DELETE ON reservations
+  BEGIN UPDATE money SET spent = spent - OLD.cost; END;
 INSERT INTO ledgers SELECT lower(hex(randomblob(16))), 0 WHERE NOT EXISTS (SELECT 1 FROM ledgers WHERE merged = 0);
 """
 _INSERT_ATTEMPT = "INSERT INTO attempts (key, raw, model, prompt_tokens, completion_tokens, cost) VALUES (?,?,?,?,?,?)"
@@ -267,10 +275,7 @@ class AnswerLedger:
 
     def spent(self) -> int:
         """Returns what was paid and what may have been, in nano-dollars."""
-        query = (
-            "SELECT (SELECT COALESCE(SUM(cost), 0) FROM attempts) + (SELECT COALESCE(SUM(cost), 0) FROM reservations)"
-        )
-        return int(self._row(query)[0])
+        return int(self._row("SELECT spent FROM money")[0])
 
     def _row(self, query: str, *parameters: object) -> Any:
         with sqlite_errors(self.path, REMEDY):

@@ -45,7 +45,7 @@ WATCHED = {"readout_every": 2, "watch": ("cleo",)}
     [
         ({"encoder": "conv_tinny"}, "no encoder called conv_tinny"),
         ({"method": "papers"}, "no pre-training method called papers"),
-        ({"towers": "clip"}, "no towers called clip"),
+        ({"towers": "clipp"}, "no towers called clipp"),
         ({"captioner": "template"}, "features/toy/template is not complete"),
         ({"held_out": ("dora",)}, "held-out subject dora is not in the workspace"),
         ({"held_out": ("cleo", "anna")}, "projections of the 2D features were fitted on held-out subject anna"),

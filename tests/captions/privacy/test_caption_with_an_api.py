@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "caption-with-an-api.md"
 
 
 def test_the_policy_of_the_page_allows_what_the_page_says(tmp_path, case):
-    (toml,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (toml,) = re.findall(r"```toml\n(# policy\.toml\n.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     path = tmp_path / "policy.toml"
     path.write_text(toml, encoding="utf-8")
 

@@ -53,6 +53,11 @@ class Chatting:
     permission: Permission | None
     asked_with: Mapping[str, Any]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should look at before slices leave this machine."""
+        return () if self.permission is None else self.permission.notes
+
     def body(self, renderer: SliceRenderer, ref: SliceRef) -> Mapping[str, Any]:
         """Renders a slice and returns the chat-completions body that asks about it."""
         config, view = self.config, renderer.view(ref)

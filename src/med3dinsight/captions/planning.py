@@ -31,8 +31,9 @@ def forecast(config: CaptionConfig, workspace: Workspace) -> dict[str, Any]:
     """Says what captioning would take, and refuses what it would refuse; nothing is sent or changed.
 
     Returns:
-        ``{"slices"}``, and for a chat model also ``{"requests", "most_usd"}``: how many questions are not answered
-        yet, and what they cost at most; None where no price is known.
+        ``{"slices"}``, and for a chat model also ``{"requests", "most_usd", "notes"}``: how many questions are not
+        answered yet, what they cost at most (None where no price is known), and what to look at before slices leave
+        this machine.
 
     Raises:
         UserError: As :func:`~med3dinsight.captions.run.run`.
@@ -46,4 +47,4 @@ def forecast(config: CaptionConfig, workspace: Workspace) -> dict[str, Any]:
     chatting = settle(config, store.cases.values())
     slices, _ = plan(config, store, whole=prepared.config.get("protocol") == "cube128")
     told = forecast_asking(chatting, workspace, store, slices)
-    return {"slices": len(slices), "requests": told.requests, "most_usd": told.usd}
+    return {"slices": len(slices), "requests": told.requests, "most_usd": told.usd, "notes": list(chatting.notes)}

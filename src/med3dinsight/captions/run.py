@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..encoders.seen import Seen
@@ -50,6 +50,7 @@ class CaptionResult:
         held_back: Slices without a text because their scan must stay on this machine.
         flagged: Slices whose text has a flag.
         stopped: "budget" where that ended it, else "".
+        notes: What to look at because slices left this machine, a sentence each.
         done_before: True where the stage was complete and nothing was done.
     """
 
@@ -64,6 +65,7 @@ class CaptionResult:
     held_back: int = 0
     flagged: int = 0
     stopped: str = ""
+    notes: tuple[str, ...] = ()
     done_before: bool = False
 
 
@@ -109,7 +111,7 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
                 from .chatting import ask_about
 
                 asked = ask_about(chatting, workspace, ledger, store, _sampled(config, ledger), progress)
-            result = _result(config, ledger, unfilled, asked)
+            result = replace(_result(config, ledger, unfilled, asked), notes=chatting.notes if chatting else ())
             if result.left:
                 return result
             write_labels_seen(folder, _labels_seen(config, workspace, ledger, store))

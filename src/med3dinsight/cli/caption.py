@@ -79,7 +79,8 @@ def _say_forecast(told: dict[str, Any]) -> list[str]:
     if "requests" not in told:
         return [f"forecast: {told['slices']} slices"]
     cost = "an unknown price: see caption.prices" if told["most_usd"] is None else f"{told['most_usd']:.2f} USD at most"
-    return [f"forecast: {told['slices']} slices, {told['requests']} requests to send, {cost}"]
+    lines = [f"forecast: {told['slices']} slices, {told['requests']} requests to send, {cost}"]
+    return lines + [f"note: {note}" for note in told["notes"]]
 
 
 def _say(result: dict[str, Any]) -> str:
@@ -97,4 +98,4 @@ def _say(result: dict[str, Any]) -> str:
     if left := result.get("left", 0):
         why = "the budget is used up" if result.get("stopped") == "budget" else "run it again for the rest"
         words.append(f"{left} slices are left to do: {why}")
-    return "; ".join(words)
+    return "\n".join(["; ".join(words), *(f"note: {note}" for note in result.get("notes", ()))])

@@ -58,9 +58,8 @@ def bar(store: VoxelStore, ref: SliceRef) -> NDArray[np.uint8]:
     """A picture that shows plane and position of a slice, over noise."""
     picture = np.random.default_rng(ref.index).integers(0, 40, (32, 32)).astype(np.uint8)
     place = slice(int(26 * ref.relative_position), int(26 * ref.relative_position) + 6)
-    picture[(place, slice(None)) if ref.plane == 0 else (slice(None), place) if ref.plane == 1 else (place, place)] = (
-        220
-    )
+    whole = slice(None)
+    picture[((place, whole), (whole, place), (place, place))[ref.plane]] = 220
     return picture
 
 
@@ -76,7 +75,7 @@ def test_tuning_raises_retrieval_on_people_it_was_not_tuned_on(
     model = save_clip(tmp_path / "clip")
     result = toy.embed(**settings(model, tuning=mode, tuning_steps=80, tuning_rate=rate, tuning_batch=32))
     assert result.retrieval_people == "held out"
-    assert len(slices) / 3 / result.texts * 8 == 32, "four slices of a person share a text: 0.25 is the most there is"
+    assert len(slices) == 3 * 4 * result.texts, "four slices of a person share a text: 0.25 is the most there is"
     assert result.retrieval_after > result.retrieval_before + gain
     assert result.text_to_image_after > result.text_to_image_before + gain
 
@@ -180,6 +179,7 @@ def test_pretraining_matches_the_tuned_features(captioned: Toy, tmp_path: Path, 
     assert np.isfinite(pretrain(pretrain_config(towers=TUNED, steps=1), captioned.workspace).final_loss)
 
 
+@pytest.mark.slow
 def test_other_processes_embed_with_the_tuned_towers(captioned: Toy, tmp_path: Path) -> None:
     model = save_clip(tmp_path / "clip")
     one = captioned.embed(**settings(model, name="one"))

@@ -75,6 +75,8 @@ def _tower_words(record: StageRecord) -> str:
     how = f"{slices} embedded once and then kept fixed"
     if record.config.get("when") == "drawn":
         how = f"projections fitted and tested on {slices}, others embedded once when a run draws them"
+    if (tuned := result.get("tuned", "")) not in ("", "linear"):
+        how = f"fine-tuned ({tuned}) on slices and texts of people who are not held out; {how}"
     if bare := result.get("without_text", 0):
         how += f"; {count(bare, 'slice')} without a text of {result['captioner']} left out"
     return f"{name}{what}; {how}"

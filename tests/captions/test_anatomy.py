@@ -71,6 +71,12 @@ def test_structures_are_named_with_size_and_side_the_largest_first() -> None:
     )
 
 
+def test_what_lies_in_the_midline_is_on_no_side_and_what_has_a_side_is_not_in_the_midline() -> None:
+    boxes = {"vertebrae_L4": (slice(30, 36), slice(17, 23)), "muscle_left": (slice(30, 36), slice(23, 25))}
+    text = AnatomyDescriber().describe(view(boxes))
+    assert text.startswith("Vertebrae L4 of 9 cm2 in the midline at the back. Left muscle of 3 cm2 at the back.")
+
+
 def test_a_text_is_short_however_many_structures_there_are() -> None:
     boxes = {f"muscle_number_{n}": (slice(n, n + 1), slice(0, 40 - n)) for n in range(38)}
     words = AnatomyDescriber().describe(view(boxes)).split()

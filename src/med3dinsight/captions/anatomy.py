@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..slices.rendering import SliceView
 from ..types import Plane
 from .regions import pixel_cm2
 from .tissue import EMPTY_TEXT
-from .wording import MODALITY_WORDS, place, right_half, slice_place, square_cm
+from .wording import MODALITY_WORDS, body_fractions, place, right_half, slice_place, square_cm
 
 #: Longest text; as :data:`~med3dinsight.captions.tissue.MAX_WORDS`.
 MAX_WORDS = 48
@@ -24,6 +25,8 @@ _LEAST_CM2 = 0.2
 _WITH_SIZE = 4
 #: A structure whose name has no side is on both where this share of it is on either.
 _BOTH_SHARE = 0.2
+#: Unless this share of it is in the midline, as of a vertebra: so far to either side of it, of the body's width.
+_MIDLINE_SHARE, _MIDLINE = 0.5, 0.08
 
 
 class AnatomyDescriber:
@@ -94,11 +97,19 @@ def _structures(view: SliceView) -> list[tuple[str, float, str]]:
             continue
         rows, columns = np.nonzero(mask)
         where = place(view, float(rows.mean()), float(columns.mean()))
-        if view.plane is not Plane.SAGITTAL and not name.startswith(("right ", "left ")):
-            right = float(mask[:, right_half(view)].sum()) / float(mask.sum())
-            where = "on both sides" if _BOTH_SHARE <= right <= 1 - _BOTH_SHARE else where
+        if name.startswith(("right ", "left ")):
+            where = where.removeprefix("in the midline ")  # near it: the name says on which side
+        elif view.plane is not Plane.SAGITTAL and _is_on_both_sides(view, columns):
+            where = "on both sides"
         found.append((name, area, where))
     return sorted(found, key=lambda item: (-item[1], item[0]))
+
+
+def _is_on_both_sides(view: SliceView, columns: NDArray[np.intp]) -> bool:
+    right = float(right_half(view)[columns].mean())
+    _, across = body_fractions(view, columns, columns)
+    in_midline = float((np.abs(across - 0.5) < _MIDLINE).mean())
+    return _BOTH_SHARE <= right <= 1 - _BOTH_SHARE and in_midline < _MIDLINE_SHARE
 
 
 def _fitting(names: list[str], room: int) -> list[str]:

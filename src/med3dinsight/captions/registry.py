@@ -70,7 +70,7 @@ def _anatomy() -> Captioner:
 
 CAPTIONERS: dict[str, CaptionerEntry] = {
     "tissue": CaptionerEntry(_tissue, 2, "rule-based describer of tissues, no language model", "built in"),
-    "anatomy": CaptionerEntry(_anatomy, 1, "names what the label map shows", "built in", needs_labels=True),
+    "anatomy": CaptionerEntry(_anatomy, 2, "names what the label map shows", "built in", needs_labels=True),
     "template": CaptionerEntry(_template, 1, "control: modality, plane and place in the scan only", "built in"),
     "shuffled": CaptionerEntry(None, 2, "control: another captioner's texts, dealt out wrongly", "built in", "dealt"),
     "report": CaptionerEntry(None, 1, "sentences of radiology reports", "built in", "reports"),

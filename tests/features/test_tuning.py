@@ -190,6 +190,20 @@ def test_other_processes_embed_with_the_tuned_towers(captioned: Toy, tmp_path: P
         assert features[0] == features[1]
 
 
+def test_towers_tuned_on_shuffled_texts_can_be_shown_the_true_ones(captioned: Toy, tmp_path: Path) -> None:
+    captioned.caption("shuffled", text=lambda ref: f"plane={(int(ref.plane) + 1) % 3} at={ref.relative_position:.4f}")
+    control = settings(save_clip(tmp_path / "clip"))
+    captioned.embed("shuffled", **control)
+    name, features = "clip-tuned-shuffled", captioned.workspace.features
+    shown, _ = load_targets(captioned.workspace, name, "shuffled")
+    model = str(features / name / "shuffled/tuned")
+    captioned.embed(towers="clip", model=model, name=name, projection="none")
+    assert captioned.embed("shuffled", **control).done_before, "it is the same towers"
+    images, texts = load_targets(captioned.workspace, name, "shuffled", texts_of="tissue")
+    assert torch.equal(images, shown)
+    assert torch.equal(texts, load_targets(captioned.workspace, name, "tissue")[1])
+
+
 def test_tuned_towers_do_not_touch_the_features_of_the_towers_they_came_from(captioned: Toy, tmp_path: Path) -> None:
     model = save_clip(tmp_path / "clip")
     captioned.embed(towers="clip", model=str(model))

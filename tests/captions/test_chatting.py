@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scripted_server import Scripted, ScriptedServer, completion, scripted_server
 
 from med3dinsight.captions.config import CaptionConfig
-from med3dinsight.captions.planning import forecast
+from med3dinsight.captions.forecast import forecast
 from med3dinsight.captions.privacy.audit_log import check_audit_log
 from med3dinsight.captions.run import run
 from med3dinsight.config import build
@@ -157,7 +157,7 @@ def test_a_sample_comes_first(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "what"),
     [
-        ({"model": ""}, ConfigError, "needs a model"),
+        ({"model": ""}, ConfigError, "no model is named"),
         ({"base_url": ""}, ConfigError, "needs the address"),
         ({"base_url": "https://api.example.com/v1"}, PrivacyError, "is not this machine"),
         ({"prompt": "describ"}, ConfigError, "did you mean describe"),

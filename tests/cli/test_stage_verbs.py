@@ -122,6 +122,7 @@ STAGES = [
 
 
 FORECAST: dict[str, Any] = {
+    "slices": 48,
     "peak_memory_bytes": 2**20,
     "disk_bytes": {"voxels": 5, "labels": 0},
     "seconds": 1.0,
@@ -170,7 +171,7 @@ def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ca
     """The stand-in of one stage."""
     calls = Calls(request.param, [])
     replace(monkeypatch, request.param.function, calls)
-    for room in ("pretraining", "preparing"):
+    for room in ("pretraining", "preparing", "captions"):
         forecast = importlib.import_module(f"med3dinsight.{room}.forecast")
         monkeypatch.setattr(forecast, "forecast", lambda config, workspace: FORECAST)
     return calls
@@ -195,7 +196,7 @@ def test_a_dry_run_shows_the_settings_and_does_nothing(call: Call, work: Path, s
     assert answer.json["dry_run"] is True
     assert answer.json["done_before"] is False
     assert answer.json["stage"] == stage.stage.verb
-    assert ("forecast" in answer.json) == (stage.stage.verb in ("prepare", "pretrain"))
+    assert ("forecast" in answer.json) == (stage.stage.verb in ("prepare", "caption", "pretrain"))
     assert [path.name for path in work.iterdir()] == ["workspace.json"]
     call(stage.stage.verb, work, *stage.stage.options)
     assert call(stage.stage.verb, work, *stage.stage.options, "--dry-run", "--json").json["done_before"] is True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -24,11 +24,16 @@ class ChatSettings(StageConfig):
     key_env: str = Field(
         "OPENAI_API_KEY", min_length=1, description="name of the environment variable that holds the endpoint's key"
     )
-    prompt: str = Field("describe", description="a prompt of the package, or the path of a prompt file")
+    prompt: str = Field(
+        "", description="a prompt of the package, or the path of a prompt file; left out: what suits the model"
+    )
     temperature: float = Field(0.0, ge=0, le=2, description="randomness of the answer; 0: the likeliest words")
     max_tokens: int = Field(300, ge=16, le=8192, description="longest answer")
-    picture_size: int = Field(
-        384, ge=64, le=2048, description="longer edge of the picture that is shown, in pixels; more may cost more"
+    picture_size: int | None = Field(
+        None,
+        ge=64,
+        le=2048,
+        description="edge of the picture that is shown, in pixels; more may cost more; left out: what suits the model",
     )
     concurrency: int = Field(16, ge=1, le=1024, description="requests at a time, at most; fewer where it is too many")
     timeout_seconds: float = Field(120.0, gt=0, le=3600, description="longest wait for one answer")
@@ -38,14 +43,3 @@ class ChatSettings(StageConfig):
     policy: Path | None = Field(None, description="TOML file that says who allowed it, for which data and endpoint")
     hub: bool = Field(False, description="local: the model may be downloaded by name")
     device: str = Field("auto", description="local: auto, cpu, cuda or cuda:N")
-
-
-def asked_with(settings: ChatSettings) -> dict[str, Any]:
-    """Returns the settings that make the same slice another question; the prompt counts by its content.
-
-    Raises:
-        ConfigError: There is no such prompt.
-    """
-    from .prompts.prompt import load_prompt
-
-    return {**settings.model_dump(include=set(settings.deciding)), "prompt": load_prompt(settings.prompt).sha256}

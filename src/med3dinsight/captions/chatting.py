@@ -21,14 +21,14 @@ from .asking.chat import ChatModel
 from .asking.jobs import Asked, Job, Outcome
 from .asking.prices import Forecast, Price, find_price, forecast, load_prices
 from .asking.requests import picture_of, slice_fingerprint
-from .chat_settings import asked_with
 from .config import CaptionConfig
+from .models.choosing import Chosen, choose
 from .models.registry import CHAT_MODELS
 from .privacy.audit_log import NAME, AuditLog
 from .privacy.guard import Permission, check_may_send
 from .privacy.logged_model import LoggedModel
 from .prompts.answer import parse_answer
-from .prompts.prompt import Prompt, ViewFacts, load_prompt
+from .prompts.prompt import ViewFacts
 from .wording import MODALITY_WORDS
 
 #: Why a slice has no text: its scan must stay on this machine.
@@ -41,17 +41,20 @@ class Chatting:
 
     Attributes:
         config: Settings.
-        prompt: What is asked.
+        chosen: The model and how it is asked.
         price: Of the model; None where it is not known.
         permission: What may be sent where; None for a model in this process.
-        asked_with: What makes the same slice another question.
     """
 
     config: CaptionConfig
-    prompt: Prompt
+    chosen: Chosen
     price: Price | None
     permission: Permission | None
-    asked_with: Mapping[str, Any]
+
+    @functools.cached_property
+    def asked_with(self) -> dict[str, Any]:
+        """What makes the same slice another question."""
+        return self.chosen.asked_with(self.config)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -60,13 +63,13 @@ class Chatting:
 
     def body(self, renderer: SliceRenderer, ref: SliceRef) -> Mapping[str, Any]:
         """Renders a slice and returns the chat-completions body that asks about it."""
-        config, view = self.config, renderer.view(ref)
+        chosen, view = self.chosen, renderer.view(ref)
         return {
-            "model": config.model,
-            "messages": self.prompt.messages(ViewFacts.of(view), picture_of(view, config.picture_size)),
-            "response_format": self.prompt.response_format,
-            "temperature": config.temperature,
-            "max_tokens": config.max_tokens,
+            "model": chosen.model,
+            "messages": chosen.prompt.messages(ViewFacts.of(view), picture_of(view, chosen.picture_size)),
+            "response_format": chosen.prompt.response_format,
+            "temperature": self.config.temperature,
+            "max_tokens": self.config.max_tokens,
         }
 
 
@@ -81,13 +84,11 @@ def settle(config: CaptionConfig, cases: Iterable[Case]) -> Chatting:
         ConfigError: There is no model, address, prompt or price that is needed.
         PrivacyError: The slices may not go there.
     """
-    if not config.model:
-        raise ConfigError(f"captioner {config.captioner} needs a model", "give --model NAME")
-    prompt = load_prompt(config.prompt)
+    chosen = choose(config, in_process=not config.entry.over_http)
     prices = load_prices(config.prices) if config.prices is not None else {}
     price = find_price(config.model, prices, budget=config.budget_usd)
     if not config.entry.over_http:
-        return Chatting(config, prompt, price, None, asked_with(config))
+        return Chatting(config, chosen, price, None)
     if not config.base_url:
         raise ConfigError(
             f"captioner {config.captioner} needs the address of an endpoint",
@@ -96,7 +97,7 @@ def settle(config: CaptionConfig, cases: Iterable[Case]) -> Chatting:
     permission = check_may_send(
         list(cases), config.base_url, model=config.model, allow_remote=config.allow_remote, policy=config.policy
     )
-    return Chatting(config, prompt, price, permission, asked_with(config))
+    return Chatting(config, chosen, price, permission)
 
 
 def ask_about(
@@ -135,7 +136,7 @@ def ask_about(
         def deliver(outcomes: list[Outcome]) -> None:
             put([Written(item.slice_key, item.answer.text, item.answer.flags) for item in outcomes])
 
-        jobs = _jobs(chatting, store, missing, put)
+        jobs = jobs_of(chatting, store, missing, put)
         model = CHAT_MODELS[config.captioner](config)
         with AuditLog(workspace.captions / NAME) as log:
             return ask_all(
@@ -176,7 +177,7 @@ def forecast_asking(chatting: Chatting, workspace: Workspace, store: VoxelStore,
     return forecast(len(left), chatting.body(SliceRenderer(store), left[len(left) // 2]), chatting.price)
 
 
-def _jobs(
+def jobs_of(
     chatting: Chatting, store: VoxelStore, slices: Iterable[SliceRef], put: Callable[[list[Written]], None]
 ) -> Iterator[Job]:
     """Yields a job a slice; slices of scans that must stay on this machine get none, and no text."""

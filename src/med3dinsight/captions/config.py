@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..errors import suggest
-from .chat_settings import ChatSettings, asked_with
+from .chat_settings import ChatSettings
 from .registry import CAPTIONERS, CaptionerEntry, find_captioners
 
 #: Settings that only the sampling "informative" reads.
@@ -144,6 +144,16 @@ class CaptionConfig(ChatSettings):
         """The captioner's entry of the registry."""
         return CAPTIONERS[self.captioner] if self.captioner in CAPTIONERS else find_captioners()[self.captioner]
 
+    def asked_with(self) -> dict[str, Any]:
+        """Returns all that makes the same slice another question to this chat model.
+
+        Raises:
+            ConfigError: There is no such model or prompt.
+        """
+        from .models.choosing import choose
+
+        return choose(self, in_process=not self.entry.over_http).asked_with(self)
+
     @property
     def texts_from(self) -> str:
         """Name of the captioner whose texts are read; "" for none."""
@@ -159,7 +169,7 @@ class CaptionConfig(ChatSettings):
         for name in self.deciding:
             identity.pop(name)
         if self.entry.way == "chat":
-            identity.update(asked_with(self))
+            identity.update(self.asked_with())
         if not self.name:
             identity.pop("name")
         if self.sampling == "uniform":

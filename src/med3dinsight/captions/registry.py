@@ -45,6 +45,11 @@ class CaptionerEntry:
     reads: frozenset[str] = frozenset()
 
     @property
+    def by_files(self) -> bool:
+        """Whether questions go out, and answers come in, by files that the user carries."""
+        return self.over_http and "concurrency" not in self.reads
+
+    @property
     def over_http(self) -> bool:
         """Whether slices leave this process, if not this machine."""
         return "base_url" in self.reads
@@ -81,6 +86,22 @@ CAPTIONERS: dict[str, CaptionerEntry] = {
         "caption.base_url and caption.model",
         way="chat",
         reads=frozenset(ChatSettings.model_fields) - _IN_PROCESS,
+    ),
+    "openai-batch": CaptionerEntry(
+        None,
+        1,
+        "multimodal LLM asked by Batch files that you upload, at about half the price",
+        "files for the service at caption.base_url",
+        way="chat",
+        reads=frozenset(ChatSettings.model_fields) - _IN_PROCESS - {"concurrency", "timeout_seconds", "key_env"},
+    ),
+    "local": CaptionerEntry(
+        None,
+        1,
+        "multimodal LLM in this process, by transformers",
+        "the folder caption.model, or with caption.hub a name",
+        way="chat",
+        reads=frozenset(ChatSettings.model_fields) - _OVER_HTTP,
     ),
     "imported": CaptionerEntry(None, 1, "texts that exist already, from a CSV or Parquet file", "built in", "imported"),
 }

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..encoders.seen import Seen
 from ..encoders.texts_seen import labels_seen, write_labels_seen
-from ..engines import usable_cores
-from ..errors import InputError, WorkspaceError
+from ..errors import WorkspaceError
 from ..records import SliceRef
 from ..types import Progress, silent
 from ..workspace import Workspace
-from ..workspace.caption_store import CaptionStore, Written
+from ..workspace.caption_store import CaptionStore
 from ..workspace.provenance import RECORD, StageRecord, completed, fingerprint, write_record
 from ..workspace.voxel_store import VoxelStore
 from .config import CaptionConfig
 from .describing import CHUNK_SLICES as CHUNK_SLICES
-from .describing import Describer, describe_slices, in_chunks
-from .importing import hash_of, read_texts
-from .labelled import labels_used, without_labels
+from .importing import hash_of
+from .labelled import labels_used
 from .planning import plan
 from .publishing import publish
-from .reports import ReportDealer, reports_of
-from .texts import deal_texts, drop_outdated_texts, read_texts_of
+from .texts import drop_outdated_texts, read_texts_of
+from .writing import Effort, write_texts
 
 if TYPE_CHECKING:
-    from .asking.jobs import Asked
     from .chatting import Chatting
 
 STAGE_VERSION = 2
@@ -49,7 +45,8 @@ class CaptionResult:
         left: Slices that are still to be dealt with, after a sample or where the budget was used up.
         held_back: Slices without a text because their scan must stay on this machine.
         flagged: Slices whose text has a flag.
-        stopped: "budget" where that ended it, else "".
+        stopped: "budget" or "files" (request files wait for answers) where that ended it, else "".
+        files: Request files that were written, to be uploaded.
         notes: What to look at because slices left this machine, a sentence each.
         done_before: True where the stage was complete and nothing was done.
     """
@@ -66,6 +63,7 @@ class CaptionResult:
     flagged: int = 0
     stopped: str = ""
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     done_before: bool = False
 
 
@@ -104,14 +102,8 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
             _set_slices(config, workspace, ledger, slices)
             del slices
             drop_outdated_texts(config, workspace, ledger, store)
-            if chatting is None:
-                asked = None
-                _write_texts(config, workspace, ledger, store, progress)
-            else:
-                from .chatting import ask_about
-
-                asked = ask_about(chatting, workspace, ledger, store, _sampled(config, ledger), progress)
-            result = replace(_result(config, ledger, unfilled, asked), notes=chatting.notes if chatting else ())
+            effort = write_texts(config, workspace, ledger, store, chatting, progress)
+            result = replace(_result(config, ledger, unfilled, effort), notes=chatting.notes if chatting else ())
             if result.left:
                 return result
             write_labels_seen(folder, _labels_seen(config, workspace, ledger, store))
@@ -145,39 +137,6 @@ def _set_slices(config: CaptionConfig, workspace: Workspace, ledger: CaptionStor
     ledger.replace_slices(slices)
 
 
-def _write_texts(
-    config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, store: VoxelStore, progress: Progress
-) -> None:
-    total = ledger.num_slices()
-    done = ledger.num_written(config.kept_as)
-    progress(done, total)
-    for chunk in _texts(config, workspace, ledger, store):
-        ledger.add(config.kept_as, chunk)
-        done += len(chunk)
-        progress(done, total)
-
-
-def _texts(
-    config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, store: VoxelStore
-) -> Iterator[list[Written]]:
-    """Yields the texts of the slices that have none, chunk by chunk."""
-    missing = _sampled(config, ledger)
-    if config.entry.way == "view":
-        workers = config.workers or (usable_cores() if config.engine == "local" else 0)
-        left_out = without_labels(store.cases, config.held_out) if config.entry.needs_labels else {}
-        describer = Describer(workspace.prepared, config.captioner, left_out)
-        yield from describe_slices(describer, missing, engine=config.engine, workers=workers)
-        return
-    if config.entry.way == "reports":
-        before = ledger.texts(config.beside) if config.beside else {}
-        dealer = ReportDealer(config, reports_of(config, store.cases), before)
-        yield from ([dealer.write(ref) for ref in chunk] for chunk in in_chunks(missing))
-        return
-    given = deal_texts(config, ledger, store) if config.entry.way == "dealt" else _imported(config, ledger, store)
-    for chunk in in_chunks(missing):
-        yield [_given(ref.key, given) for ref in chunk]
-
-
 def _labels_seen(config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, store: VoxelStore) -> Seen | None:
     """Returns whose label maps the texts tell; what is dealt out anew tells them too."""
     if config.texts_from:
@@ -185,45 +144,20 @@ def _labels_seen(config: CaptionConfig, workspace: Workspace, ledger: CaptionSto
     return labels_used(ledger, config.kept_as, store.cases) if config.entry.needs_labels else None
 
 
-def _given(key: str, texts: dict[str, str]) -> Written:
-    return Written(key, texts[key]) if key in texts else Written(key, "", ("no-text",))
-
-
-def _sampled(config: CaptionConfig, ledger: CaptionStore) -> Iterable[SliceRef]:
-    """Returns the slices to deal with now; of a sample, those that are spread evenly over the table."""
-    missing = ledger.missing(config.kept_as)
-    total = ledger.num_slices()
-    if config.sample is None or config.sample >= total:
-        return missing
-    wanted = {number * total // config.sample for number in range(config.sample)}
-    keys = {ref.key for row, ref in enumerate(ledger.each_slice()) if row in wanted}
-    return (ref for ref in missing if ref.key in keys)
-
-
-def _imported(config: CaptionConfig, ledger: CaptionStore, store: VoxelStore) -> dict[str, str]:
-    assert config.existing is not None  # refused before
-    texts = dict(read_texts(config.existing, store))
-    if not any(ref.key in texts for ref in ledger.each_slice()):
-        raise InputError(
-            f"none of the {len(texts)} texts of {config.existing} is about a slice of this workspace",
-            "compare it with captions/template/captions.parquet, which `caption --captioner template` writes",
-        )
-    return texts
-
-
-def _result(config: CaptionConfig, ledger: CaptionStore, unfilled: int, asked: Asked | None) -> CaptionResult:
+def _result(config: CaptionConfig, ledger: CaptionStore, unfilled: int, effort: Effort) -> CaptionResult:
     name = config.kept_as
     dealt_with, without = ledger.num_written(name), ledger.num_without_text(name)
     return CaptionResult(
         captioned=dealt_with - without,
         quarantined=ledger.num_written(name, only_flag="quarantined"),
-        requests_sent=0 if asked is None else asked.requests_sent,
-        cost_usd=0.0 if asked is None else asked.cost_usd,
+        requests_sent=effort.requests_sent,
+        cost_usd=effort.cost_usd,
         captioner=name,
         unfilled=unfilled,
         without_text=without,
         left=ledger.num_slices() - dealt_with,
         held_back=ledger.num_written(name, only_flag="held-back"),
         flagged=ledger.num_flagged(name) - without,
-        stopped="" if asked is None else asked.stopped,
+        stopped=effort.stopped,
+        files=effort.files,
     )

@@ -11,7 +11,6 @@ from ..workspace.caption_store import CaptionStore
 from ..workspace.files import read_json, write_json
 from ..workspace.provenance import fingerprint
 from ..workspace.voxel_store import VoxelStore
-from .chat_settings import asked_with
 from .config import CaptionConfig
 from .importing import hash_of
 from .labelled import without_labels
@@ -75,7 +74,7 @@ def _made_from(
     if config.entry.way == "imported":
         return fingerprint(version, hash_of(config.existing))
     if config.entry.way == "chat":
-        version = fingerprint(version, asked_with(config))
+        version = fingerprint(version, config.asked_with())
     grid = [case.shape, case.spacing_mm, case.affine, case.source_shape, case.source_affine]
     parts: list[Any] = [version, case.modality, case.in_hounsfield, case.voxel_sha256, case.window, grid]
     if config.entry.needs_labels:

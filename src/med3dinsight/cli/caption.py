@@ -7,35 +7,40 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .options import ConfigFile, DryRun, Json, Overrides, Work
+from .options import ConfigFile, Device, DryRun, Json, Overrides, Work
 from .replies import Reply
 from .settings import read_settings
 from .stages import stage_reply
 
+Captioner = Annotated[str | None, typer.Option(metavar="NAME", help="A name of `med3dinsight captioners`.")]
+Model = Annotated[str | None, typer.Option(metavar="M", help="Which model writes: a name, or a local folder.")]
+BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="Of an OpenAI-compatible endpoint.")]
+Budget = Annotated[float | None, typer.Option(metavar="USD", help="Never spend more, earlier runs included.")]
+Sample = Annotated[int | None, typer.Option(metavar="N", help="Write N texts, spread over all slices, and stop.")]
+AllowRemote = Annotated[bool, typer.Option("--allow-remote", help="Slices may leave this machine.")]
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", metavar="FILE", help="Who allowed it, for which data and endpoint.")
+]
+Existing = Annotated[
+    Path | None, typer.Option("--import", metavar="FILE", help="Take texts from a CSV or Parquet file.")
+]
+OnEngine = Annotated[Literal["local", "ray"] | None, typer.Option("--engine", help="This machine, or a Ray cluster.")]
+
 
 def caption(
     work: Work,
-    captioner: Annotated[str | None, typer.Option(metavar="NAME", help="A name of `med3dinsight captioners`.")] = None,
-    model: Annotated[str | None, typer.Option(metavar="M", help="Which model writes.")] = None,
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", metavar="URL", help="Of an OpenAI-compatible endpoint.")
-    ] = None,
-    budget: Annotated[
-        float | None, typer.Option(metavar="USD", help="Never spend more, earlier runs included.")
-    ] = None,
-    sample: Annotated[
-        int | None, typer.Option(metavar="N", help="Write N texts, spread over all slices, and stop.")
-    ] = None,
-    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Slices may leave this machine.")] = False,
-    policy: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Who allowed it, for which data and endpoint.")
-    ] = None,
-    existing: Annotated[
-        Path | None, typer.Option("--import", metavar="FILE", help="Take texts from a CSV or Parquet file.")
-    ] = None,
+    captioner: Captioner = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    budget: Budget = None,
+    sample: Sample = None,
+    allow_remote: AllowRemote = False,
+    policy: PolicyFile = None,
+    existing: Existing = None,
+    device: Device = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
-    engine: Annotated[Literal["local", "ray"] | None, typer.Option(help="This machine, or a Ray cluster.")] = None,
+    engine: OnEngine = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> Reply:
@@ -58,9 +63,10 @@ def caption(
         "policy": policy,
         "existing": existing,
         "engine": engine,
+        "device": device,
     }
     settings = read_settings(CaptionConfig, config, overrides, options)
-    from ..captions.planning import forecast
+    from ..captions.forecast import forecast
     from ..captions.run import run
 
     return stage_reply(
@@ -73,6 +79,12 @@ def caption(
         forecast=forecast,
         say_forecast=_say_forecast,
     )
+
+
+_WHY = {
+    "budget": "the budget is used up",
+    "files": "upload each file as a batch, put what comes back into the folder `answers` beside it, and run it again",
+}
 
 
 def _say_forecast(told: dict[str, Any]) -> list[str]:
@@ -96,6 +108,9 @@ def _say(result: dict[str, Any]) -> str:
     )
     words += [text.format(result[name]) for name, text in told if result.get(name)]
     if left := result.get("left", 0):
-        why = "the budget is used up" if result.get("stopped") == "budget" else "run it again for the rest"
-        words.append(f"{left} slices are left to do: {why}")
+        words.append(
+            f"{left} slices are left to do: {_WHY.get(result.get('stopped', ''), 'run it again for the rest')}"
+        )
+    if files := result.get("files"):
+        words.append("files: " + ", ".join(map(str, files)))
     return "\n".join(["; ".join(words), *(f"note: {note}" for note in result.get("notes", ()))])

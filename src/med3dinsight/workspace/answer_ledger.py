@@ -277,6 +277,10 @@ class AnswerLedger:
         """Returns what was paid and what may have been, in nano-dollars."""
         return int(self._row("SELECT spent FROM money")[0])
 
+    def paid(self) -> int:
+        """Returns what replies cost, without what may have been paid for none, in nano-dollars."""
+        return int(self._row("SELECT COALESCE(SUM(cost), 0) FROM attempts")[0])
+
     def _row(self, query: str, *parameters: object) -> Any:
         with sqlite_errors(self.path, REMEDY):
             return self._reader.execute(query, parameters).fetchone()

@@ -14,8 +14,9 @@ from wire_search import bare_pixels, found, pictures
 from med3dinsight.captions.asking.chat import ChatReply
 from med3dinsight.captions.asking.requests import picture_of
 from med3dinsight.captions.config import CaptionConfig
+from med3dinsight.captions.forecast import forecast
 from med3dinsight.captions.models.registry import CHAT_MODELS
-from med3dinsight.captions.planning import forecast, plan
+from med3dinsight.captions.planning import plan
 from med3dinsight.captions.run import run
 from med3dinsight.config import build
 from med3dinsight.errors import PrivacyError

@@ -16,4 +16,10 @@ def _openai(settings: ChatSettings) -> ChatModel:
     return OpenAIEndpoint(settings.base_url, key_env=settings.key_env, timeout_seconds=settings.timeout_seconds)
 
 
-CHAT_MODELS: dict[str, Callable[[ChatSettings], ChatModel]] = {"openai": _openai}
+def _local(settings: ChatSettings) -> ChatModel:
+    from .local_vlm import LocalVLM
+
+    return LocalVLM(settings.model, hub=settings.hub, device=settings.device)
+
+
+CHAT_MODELS: dict[str, Callable[[ChatSettings], ChatModel]] = {"openai": _openai, "local": _local}

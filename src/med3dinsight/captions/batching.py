@@ -1,0 +1,102 @@
+"""Texts by batch files: questions go out in files that the user uploads, answers come in by files that come back.
+
+Services ask about half the price for an answer within a day. Nothing is sent from here: request files lie in
+``captions/NAME/batch``; what the service gives back is put into ``captions/NAME/batch/answers``, and the same command
+reads it, and writes files for what is still to be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from ..records import SliceRef
+from ..types import Progress
+from ..workspace import Workspace
+from ..workspace.answer_ledger import NANO, AnswerLedger
+from ..workspace.caption_store import CaptionStore, Written
+from ..workspace.voxel_store import VoxelStore
+from .asking.budget import Budget
+from .asking.jobs import Job
+from .chatting import Chatting, jobs_of
+from .models.batch_reading import BatchRead, read_batch
+from .models.batch_writing import BatchWritten, write_batch
+from .privacy.audit_log import NAME, AuditLog
+from .prompts.answer import parse_answer
+
+BATCH, ANSWERS = "batch", "answers"
+_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Batched:
+    """What became of the slices.
+
+    Attributes:
+        read: What was in the files that came back.
+        written: What was written to go out.
+        cost_usd: What the answers read now cost.
+    """
+
+    read: BatchRead
+    written: BatchWritten
+    cost_usd: float
+
+
+def ask_by_files(
+    chatting: Chatting,
+    workspace: Workspace,
+    ledger: CaptionStore,
+    store: VoxelStore,
+    missing: Iterable[SliceRef],
+    progress: Progress,
+) -> Batched:
+    """Reads the answers that came back, and writes questions about the slices that have none.
+
+    Args:
+        chatting: As settled; its permission is for the service that the files will go to.
+        workspace: Whose answers are written.
+        ledger: Gets the texts.
+        store: The volumes.
+        missing: The slices that have no text.
+        progress: Told the slices dealt with.
+
+    Raises:
+        InputError: An answer file cannot be read.
+        FatalError: Everything was refused.
+        DiskFullError: The disk is full; the texts and files so far stay.
+    """
+    config = chatting.config
+    folder = workspace.captions / config.kept_as / BATCH
+    done, total = ledger.num_written(config.kept_as), ledger.num_slices()
+
+    def put(rows: list[Written]) -> None:
+        nonlocal done
+        ledger.add(config.kept_as, rows)
+        done += len(rows)
+        progress(done, total)
+
+    if chatting.permission is not None:
+        with AuditLog(workspace.captions / NAME) as log:
+            log.allowed(chatting.permission)
+    with AnswerLedger(workspace.captions, create=True) as answers:
+        before = answers.paid()
+        budget = Budget(config.budget_usd, chatting.price, answers.spent())
+        (folder / ANSWERS).mkdir(parents=True, exist_ok=True)
+        files = sorted((folder / ANSWERS).glob("*.jsonl"))
+        read = read_batch(files, answers, folder, parse=parse_answer, budget=budget)
+        cost = (answers.paid() - before) / NANO
+        unknown = _unanswered(jobs_of(chatting, store, missing, put), answers, put)
+        written = write_batch(unknown, answers, folder, budget=budget)
+    return Batched(read, written, cost)
+
+
+def _unanswered(jobs: Iterator[Job], answers: AnswerLedger, put: Callable[[list[Written]], None]) -> Iterator[Job]:
+    """Puts the texts of answered slices where they belong, and yields the others."""
+    while chunk := list(islice(jobs, _CHUNK)):
+        known = answers.find([job.fingerprint for job in chunk])
+        rows = [(job, known[job.fingerprint]) for job in chunk if job.fingerprint in known]
+        if rows:
+            put([Written(job.slice_key, answer.text, answer.flags) for job, answer in rows])
+        yield from (job for job in chunk if job.fingerprint not in known)

@@ -1,0 +1,135 @@
+"""Gives the slices that have no text one, by whatever way the captioner has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..engines import usable_cores
+from ..errors import InputError
+from ..records import SliceRef
+from ..types import Progress
+from ..workspace import Workspace
+from ..workspace.caption_store import CaptionStore, Written
+from ..workspace.voxel_store import VoxelStore
+from .config import CaptionConfig
+from .describing import Describer, describe_slices, in_chunks
+from .importing import read_texts
+from .labelled import without_labels
+from .reports import ReportDealer, reports_of
+from .texts import deal_texts
+
+if TYPE_CHECKING:
+    from .chatting import Chatting
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What it took beside this machine's time.
+
+    Attributes:
+        requests_sent: Questions of this run to a chat model.
+        cost_usd: What their answers cost, as far as prices are known.
+        stopped: "budget" or "files" where that ended it, else "".
+        files: Request files to upload.
+    """
+
+    requests_sent: int = 0
+    cost_usd: float = 0.0
+    stopped: str = ""
+    files: tuple[str, ...] = ()
+
+
+def write_texts(
+    config: CaptionConfig,
+    workspace: Workspace,
+    ledger: CaptionStore,
+    store: VoxelStore,
+    chatting: Chatting | None,
+    progress: Progress,
+) -> Effort:
+    """Deals with the slices that have no text, or with a sample of them.
+
+    Args:
+        config: Settings.
+        workspace: For answers of a chat model.
+        ledger: Gets the texts.
+        store: The volumes.
+        chatting: As settled; None for captioners that are no chat model.
+        progress: Told the slices dealt with.
+    """
+    missing = sampled(config, ledger)
+    if chatting is None:
+        _write(config, ledger, _texts(config, workspace, ledger, store, missing), progress)
+        return Effort()
+    if config.entry.by_files:
+        from .batching import ask_by_files
+
+        batched = ask_by_files(chatting, workspace, ledger, store, missing, progress)
+        stopped = "files" if batched.written.waiting else "budget" if batched.written.left else ""
+        return Effort(0, batched.cost_usd, stopped, tuple(str(path) for path in batched.written.files))
+    from .chatting import ask_about
+
+    asked = ask_about(chatting, workspace, ledger, store, missing, progress)
+    return Effort(asked.requests_sent, asked.cost_usd, asked.stopped)
+
+
+def _write(config: CaptionConfig, ledger: CaptionStore, texts: Iterable[list[Written]], progress: Progress) -> None:
+    total = ledger.num_slices()
+    done = ledger.num_written(config.kept_as)
+    progress(done, total)
+    for chunk in texts:
+        ledger.add(config.kept_as, chunk)
+        done += len(chunk)
+        progress(done, total)
+
+
+def _texts(
+    config: CaptionConfig,
+    workspace: Workspace,
+    ledger: CaptionStore,
+    store: VoxelStore,
+    missing: Iterable[SliceRef],
+) -> Iterator[list[Written]]:
+    """Yields the texts of the slices that have none, chunk by chunk."""
+    if config.entry.way == "view":
+        workers = config.workers or (usable_cores() if config.engine == "local" else 0)
+        left_out = without_labels(store.cases, config.held_out) if config.entry.needs_labels else {}
+        describer = Describer(workspace.prepared, config.captioner, left_out)
+        yield from describe_slices(describer, missing, engine=config.engine, workers=workers)
+        return
+    if config.entry.way == "reports":
+        before = ledger.texts(config.beside) if config.beside else {}
+        dealer = ReportDealer(config, reports_of(config, store.cases), before)
+        yield from ([dealer.write(ref) for ref in chunk] for chunk in in_chunks(missing))
+        return
+    given = deal_texts(config, ledger, store) if config.entry.way == "dealt" else _imported(config, ledger, store)
+    for chunk in in_chunks(missing):
+        yield [_given(ref.key, given) for ref in chunk]
+
+
+def _given(key: str, texts: dict[str, str]) -> Written:
+    return Written(key, texts[key]) if key in texts else Written(key, "", ("no-text",))
+
+
+def sampled(config: CaptionConfig, ledger: CaptionStore) -> Iterable[SliceRef]:
+    """Returns the slices to deal with now; of a sample, those that are spread evenly over the table."""
+    missing = ledger.missing(config.kept_as)
+    total = ledger.num_slices()
+    if config.sample is None or config.sample >= total:
+        return missing
+    wanted = {number * total // config.sample for number in range(config.sample)}
+    keys = {ref.key for row, ref in enumerate(ledger.each_slice()) if row in wanted}
+    return (ref for ref in missing if ref.key in keys)
+
+
+def _imported(config: CaptionConfig, ledger: CaptionStore, store: VoxelStore) -> dict[str, str]:
+    assert config.existing is not None  # refused before
+    texts = dict(read_texts(config.existing, store))
+    if not any(ref.key in texts for ref in ledger.each_slice()):
+        raise InputError(
+            f"none of the {len(texts)} texts of {config.existing} is about a slice of this workspace",
+            "compare it with captions/template/captions.parquet, which `caption --captioner template` writes",
+        )
+    return texts

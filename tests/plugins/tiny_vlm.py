@@ -7,6 +7,8 @@ and end. Seeds 5 and 3 make two models that answer in about 0.2 s.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,8 @@ def save_tiny_vlm(folder: Path, *, seed: int = 5) -> Path:
     import torch
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-    from transformers.utils import logging
 
-    tokenizer = _tokenizer()
+    tokenizer = tiny_tokenizer()
     vision = CLIPVisionConfig(
         hidden_size=32,
         intermediate_size=48,
@@ -69,16 +70,28 @@ def save_tiny_vlm(folder: Path, *, seed: int = 5) -> Path:
         chat_template=_TEMPLATE,
         num_additional_image_tokens=1,
     )
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    model.save_pretrained(folder)
-    if shown:
-        logging.enable_progress_bar()
+    with quietly():
+        model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
 
 
-def _tokenizer() -> Any:
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Saves without a bar of progress."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def tiny_tokenizer(more: Sequence[str] = ()) -> Any:
+    """A byte-level tokenizer of 420 tokens and ``more`` special ones."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -87,7 +100,7 @@ def _tokenizer() -> Any:
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=420, special_tokens=_SPECIAL, initial_alphabet=sorted(alphabet), show_progress=False
+        vocab_size=420, special_tokens=[*_SPECIAL, *more], initial_alphabet=sorted(alphabet), show_progress=False
     )
     tokenizer.train_from_iterator([_WORDS * 3, '{"modality": "CT", "anatomy": ["liver"], "caption": "a"}'], trainer)
     return PreTrainedTokenizerFast(

@@ -77,10 +77,14 @@ def ask_by_files(
         done += len(rows)
         progress(done, total)
 
-    if chatting.permission is not None:
-        with AuditLog(workspace.captions / NAME) as log:
-            log.allowed(chatting.permission)
-    with AnswerLedger(workspace.captions, create=True) as answers:
+    assert chatting.permission is not None  # files are for an endpoint, which was judged
+    host = chatting.permission.address.host
+
+    def wrote(key: str, num_bytes: int) -> None:
+        log.sent(host=host, model=chatting.chosen.model, num_bytes=num_bytes, body_sha256=key)
+
+    with AnswerLedger(workspace.captions, create=True) as answers, AuditLog(workspace.captions / NAME) as log:
+        log.allowed(chatting.permission)
         before = answers.paid()
         budget = Budget(config.budget_usd, chatting.price, answers.spent())
         (folder / ANSWERS).mkdir(parents=True, exist_ok=True)
@@ -88,7 +92,7 @@ def ask_by_files(
         read = read_batch(files, answers, folder, parse=parse_answer, budget=budget)
         cost = (answers.paid() - before) / NANO
         unknown = _unanswered(jobs_of(chatting, store, missing, put), answers, put)
-        written = write_batch(unknown, answers, folder, budget=budget)
+        written = write_batch(unknown, answers, folder, budget=budget, log=wrote)
     return Batched(read, written, cost)
 
 

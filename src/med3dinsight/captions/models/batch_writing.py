@@ -6,7 +6,7 @@ the answer ledger when it is written, so a budget holds over batches too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
@@ -51,6 +51,7 @@ def write_batch(
     folder: Path,
     *,
     budget: Budget,
+    log: Callable[[str, int], None] | None = None,
     most_requests: int = MOST_REQUESTS,
     most_bytes: int = MOST_BYTES,
 ) -> BatchWritten:
@@ -61,6 +62,7 @@ def write_batch(
         ledger: Of answers.
         folder: For the files.
         budget: Whatever it cannot take is left out.
+        log: Told key and bytes of each question before it is written.
         most_requests: Of one file.
         most_bytes: Of one file.
 
@@ -70,7 +72,7 @@ def write_batch(
     """
     with BatchIds(folder) as ids:
         _recover(ids, ledger, folder)
-        return _Writing(ids, ledger, folder, budget, (most_requests, most_bytes)).write(jobs)
+        return _Writing(ids, ledger, folder, budget, log, (most_requests, most_bytes)).write(jobs)
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,19 @@ def _recover(ids: BatchIds, ledger: AnswerLedger, folder: Path) -> None:
 
 class _Writing:
     def __init__(
-        self, ids: BatchIds, ledger: AnswerLedger, folder: Path, budget: Budget, limits: tuple[int, int]
+        self,
+        ids: BatchIds,
+        ledger: AnswerLedger,
+        folder: Path,
+        budget: Budget,
+        log: Callable[[str, int], None] | None,
+        limits: tuple[int, int],
     ) -> None:
         self._ids, self._ledger, self._folder, self._budget = ids, ledger, folder, budget
         self._most_requests, self._most_bytes = limits
         self._written = BatchWritten()
         self._held: _Question | None = None
+        self._log = log
 
     def write(self, jobs: Iterable[Job]) -> BatchWritten:
         questions = self._new(jobs)
@@ -158,6 +167,8 @@ class _Writing:
             )
             self._ids.add_draft(request, job.fingerprint)
             reserving.append((question.custom_id, self._ledger.reserve(question.key, question.most)))
+            if self._log is not None:
+                self._log(question.key, len(question.line))
             file.write(question.line)
             count, size = count + 1, size + len(question.line)
             self._written.requests += 1

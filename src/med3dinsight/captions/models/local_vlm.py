@@ -13,6 +13,7 @@ from ...errors import FatalError
 from ..asking.chat import ChatReply
 from .chat_parts import chat_of
 from .families import Family, family_of
+from .vlm_processor import load_processor
 
 _NO_HUB = "give the folder of a model, or --set caption.hub=true to download it by name"
 
@@ -131,10 +132,7 @@ def _load(name: str, hub: bool, device: Any) -> tuple[Any, Any]:
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        # "pil": image processors by torchvision would be preferred where a broken torchvision lies about.
-        processor = library.AutoProcessor.from_pretrained(
-            name, local_files_only=not hub, trust_remote_code=False, backend="pil"
-        )
+        processor = load_processor(name, hub=hub)
         model, loading = library.AutoModelForImageTextToText.from_pretrained(
             name,
             local_files_only=not hub,

@@ -89,6 +89,7 @@ def recording() -> Iterator[Recorder]:
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
         allow_reuse_address = True
+        request_queue_size = 128  # or connections are refused under load, and tried again
 
     with Server(("127.0.0.1", 0), Handler) as server:
         recorder.address = server.server_address

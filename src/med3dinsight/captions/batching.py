@@ -19,11 +19,12 @@ from ..workspace.caption_store import CaptionStore, Written
 from ..workspace.voxel_store import VoxelStore
 from .asking.budget import Budget
 from .asking.jobs import Job
-from .chatting import Chatting, jobs_of
+from .chatting import let_go
 from .models.batch_reading import BatchRead, read_batch
 from .models.batch_writing import BatchWritten, write_batch
 from .privacy.audit_log import NAME, AuditLog
 from .prompts.answer import parse_answer
+from .settled import Chatting
 
 BATCH, ANSWERS = "batch", "answers"
 _CHUNK = 512
@@ -91,7 +92,7 @@ def ask_by_files(
         files = sorted((folder / ANSWERS).glob("*.jsonl"))
         read = read_batch(files, answers, folder, parse=parse_answer, budget=budget)
         cost = (answers.paid() - before) / NANO
-        unknown = _unanswered(jobs_of(chatting, store, missing, put), answers, put)
+        unknown = _unanswered(chatting.jobs(store, let_go(chatting, store, missing, put)), answers, put)
         written = write_batch(unknown, answers, folder, budget=budget, log=wrote)
     return Batched(read, written, cost)
 

@@ -25,7 +25,7 @@ from .texts import drop_outdated_texts, read_texts_of
 from .writing import Effort, write_texts
 
 if TYPE_CHECKING:
-    from .chatting import Chatting
+    from .settled import Chatting
 
 STAGE_VERSION = 2
 
@@ -118,7 +118,7 @@ def _settled(config: CaptionConfig, store: VoxelStore) -> Chatting | None:
     """Settles everything about a chat model before anything is changed or sent."""
     if config.entry.way != "chat":
         return None
-    from .chatting import settle
+    from .settled import settle
 
     return settle(config, store.cases.values())
 

@@ -21,7 +21,7 @@ from .reports import ReportDealer, reports_of
 from .texts import deal_texts
 
 if TYPE_CHECKING:
-    from .chatting import Chatting
+    from .settled import Chatting
 
 
 @dataclass(frozen=True)

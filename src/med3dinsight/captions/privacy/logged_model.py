@@ -9,9 +9,24 @@ from typing import Any
 
 from ..asking.chat import BusyError, ChatModel, ChatReply, DownError, FatalError, RefusedError
 from .audit_log import AuditLog
+from .guard import Permission
 
 #: What the log says instead of a status where no whole answer came.
 _WORDS = {BusyError: "busy", DownError: "down", RefusedError: "refused", FatalError: "fatal"}
+
+
+def logged(model: ChatModel, log: AuditLog, permission: Permission | None) -> ChatModel:
+    """Returns a model whose requests are written down; one in this process gets none, so nothing is to be written.
+
+    Args:
+        model: Who answers.
+        log: Where it is written on whose word requests follow, and then each of them.
+        permission: As the guard gave it; None for a model in this process.
+    """
+    if permission is None:
+        return model
+    log.allowed(permission)
+    return LoggedModel(model, log, permission.address.host)
 
 
 class LoggedModel:

@@ -1,0 +1,56 @@
+"""What a process of many does: it asks about its shard of slices, with a ledger of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..workspace import Workspace
+from ..workspace.answer_ledger import AnswerLedger
+from ..workspace.voxel_store import VoxelStore
+from .asking.asking import ask_all
+from .asking.jobs import Outcome
+from .asking.shards import Shard, ShardDone
+from .models.registry import CHAT_MODELS
+from .privacy.audit_log import NAME, AuditLog
+from .privacy.logged_model import logged
+from .prompts.answer import parse_answer
+from .settled import Chatting
+
+
+class ShardAsker:
+    """Asks about shards; it can be sent to another process or machine that sees the workspace under the same path.
+
+    The key of an endpoint does not travel with it: each machine's environment must hold it.
+
+    Args:
+        chatting: As settled.
+        root: Folder of the workspace.
+    """
+
+    def __init__(self, chatting: Chatting, root: Path) -> None:
+        self._chatting, self._root = chatting, root
+
+    def __call__(self, shard: Shard) -> ShardDone:
+        """Asks about all slices of a shard.
+
+        Raises:
+            FatalError: No question can be answered; what was paid stays in the shard's ledger.
+        """
+        config, outcomes = self._chatting.config, list[Outcome]()
+        workspace = Workspace(self._root)
+        store = VoxelStore(workspace.prepared)
+        with (
+            AuditLog(workspace.captions / NAME) as log,
+            AnswerLedger(shard.folder, create=True) as answers,
+        ):
+            asked = ask_all(
+                self._chatting.jobs(store, shard.slices),
+                logged(CHAT_MODELS[config.captioner](config), log, self._chatting.permission),
+                answers,
+                parse=parse_answer,
+                deliver=outcomes.extend,
+                concurrency=config.concurrency,
+                budget_usd=shard.budget_usd,
+                price=self._chatting.price,
+            )
+        return ShardDone(shard.folder, outcomes, asked)

@@ -48,7 +48,7 @@ def make_workspace(root: Path) -> Workspace:
 def answer_all(config: CaptionConfig, workspace: Workspace) -> None:
     store = VoxelStore(workspace.prepared)
     chatting = settle(config, store.cases.values())
-    with AnswerLedger(workspace.captions, create=True) as ledger:
+    with AnswerLedger(workspace.asked, create=True) as ledger:
         waits = []
         for number, ref in enumerate(plan(config, store, whole=False)[0]):
             answer = Answer("answered", f"A slice with the liver, number {number}.")

@@ -52,7 +52,7 @@ def test_files_go_out_and_come_in_until_every_slice_is_dealt_with(workspace: Wor
     assert "anna" not in out.read_text() and len(out.read_text().splitlines()) == SLICES
     waiting = run(config(), workspace)
     assert (waiting.files, waiting.left) == ((), SLICES), "what waits is not written again"
-    back = workspace.captions / "openai-batch" / "batch" / "answers"
+    back = workspace.asked / "openai-batch" / "answers"
     (back / "one.jsonl").write_text("\n".join(answers(out, lambda row: "?" if row < 2 else json.dumps(SAID))))
     second = run(config(), workspace)
     assert (second.captioned, second.left, second.stopped) == (SLICES - 2, 2, "files")

@@ -20,6 +20,7 @@ from med3dinsight.config import build
 from med3dinsight.errors import ConfigError, FatalError, PrivacyError
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.caption_store import CaptionStore
+from med3dinsight.workspace.overview import remove_stage
 from med3dinsight.workspace.provenance import RECORD
 
 Prepared = Callable[..., Workspace]
@@ -72,6 +73,8 @@ def test_every_slice_is_asked_about_once_and_a_second_run_sends_nothing(workspac
         with CaptionStore(workspace.captions) as ledger:
             ledger.remove("openai", ["a", "b"])
         assert run(config(server), workspace).requests_sent == 0, "answers are in the ledger of answers"
+        remove_stage(workspace, "caption")
+        assert run(config(server), workspace).captioned == SLICES, "nor does cleaning lose what was paid"
         assert len(server.requests) == SLICES
     prompts = {part["text"] for _, _, body in server.requests for part in body["messages"][-1]["content"][:1]}
     assert len(prompts) == SLICES // 2, "plane and position are in the prompt; the two cubes lie alike"
@@ -81,7 +84,7 @@ def test_every_slice_is_asked_about_once_and_a_second_run_sends_nothing(workspac
 def test_each_request_is_in_the_log_without_content(workspace: Workspace) -> None:
     with scripted_server(described("A secret remark.")) as server:
         run(config(server), workspace)
-    log = workspace.captions / "audit.jsonl"
+    log = workspace.asked / "audit.jsonl"
     assert not check_audit_log(log).wrong
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert sum("bytes" in line for line in lines) == SLICES
@@ -165,13 +168,13 @@ def test_several_processes_ask_as_one(
         result = run(many, workspace)
         assert (result.captioned, result.requests_sent, result.left) == (SLICES, SLICES, 0)
         assert result.cost_usd == pytest.approx(SLICES * 0.097)
-        assert not list((workspace.captions / "shards").iterdir())
+        assert not list((workspace.asked / "shards").iterdir())
         (workspace.captions / "openai" / RECORD).unlink()
         with CaptionStore(workspace.captions) as ledger:
             ledger.remove("openai", ["a", "b"])
         assert run(config(server), workspace).requests_sent == 0
         assert len(server.requests) == SLICES
-    log = check_audit_log(workspace.captions / "audit.jsonl")
+    log = check_audit_log(workspace.asked / "audit.jsonl")
     assert not log.wrong and log.lines >= 2 * SLICES
 
 

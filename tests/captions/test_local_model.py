@@ -57,7 +57,7 @@ def test_a_model_in_a_folder_writes_a_text_for_every_slice_and_nothing_twice(
     assert len(texts) == result.captioned >= SLICES // 2
     assert len(set(texts.values())) > 1, "the picture decides"
     assert result.requests_sent >= SLICES
-    assert not (workspace.captions / "audit.jsonl").read_bytes(), "nothing was sent anywhere"
+    assert not (workspace.asked / "audit.jsonl").read_bytes(), "nothing was sent anywhere"
     moved = shutil.copytree(folder, tmp_path / "elsewhere" / "tiny-llava")
     again = run(config(moved, name="again"), workspace)
     assert again.requests_sent == 0, "the same model in another place has answered before"

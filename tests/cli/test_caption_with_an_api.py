@@ -82,7 +82,7 @@ def test_batches_go_out_and_come_back_as_the_page_says(call: Call, server: Scrip
     call(*shlex.split(blocks("bash")[0].splitlines()[0])[1:])
     words = shlex.split(blocks("bash")[4].replace("https://api.example.com/v1", server.base_url))[1:]
     assert call(*words, "--json").json["captioned"] == 0
-    folder = Path("work/captions/openai-batch/batch")
+    folder = Path("work/asked/openai-batch")
     rows = [json.loads(line) for line in (folder / "requests-0001.jsonl").read_text().splitlines()]
     reply = {"status_code": 200, "body": completion(json.dumps(SAID))}
     lines = [json.dumps({"custom_id": row["custom_id"], "response": reply, "error": None}) for row in rows]
@@ -94,5 +94,5 @@ def test_batches_go_out_and_come_back_as_the_page_says(call: Call, server: Scrip
     assert again["body"] == rows[-1]["body"] and not server.requests
     (folder / "answers" / "second.jsonl").write_text(lines[-1].replace(rows[-1]["custom_id"], again["custom_id"]))
     assert call(*words, "--json").json["captioned"] == 48
-    log = [json.loads(line)["event"] for line in Path("work/captions/audit.jsonl").read_text().splitlines()]
+    log = [json.loads(line)["event"] for line in Path("work/asked/audit.jsonl").read_text().splitlines()]
     assert (log.count("allowed"), log.count("sent")) == (3, len(rows) + 1)

@@ -50,3 +50,16 @@ def test_bytes_are_those_on_the_disk(tmp_path: Path) -> None:
         handle.truncate(10_000_000)
     (tmp_path / "link").symlink_to(tmp_path / "full")
     assert 1_000_000 <= bytes_on_disk(tmp_path) < 2_000_000
+
+
+def test_answers_that_were_paid_for_stay_until_they_are_named(workspace: Workspace) -> None:
+    (workspace.captions / "openai").mkdir(parents=True)
+    workspace.asked.mkdir()
+    (workspace.asked / "answers.sqlite").write_bytes(b"paid" * 4096)
+    assert [row["state"] for row in overview(workspace) if row["stage"] == "asked"] == ["kept"]
+    remove_stage(workspace, "captions")
+    remove_stage(workspace, "prepared")
+    workspace.discard_if_empty()
+    assert (workspace.asked / "answers.sqlite").exists() and (workspace.root / "workspace.json").exists()
+    assert remove_stage(workspace, "asked") >= 16384
+    assert not workspace.asked.exists()

@@ -1,7 +1,7 @@
 """Texts by batch files: questions go out in files that the user uploads, answers come in by files that come back.
 
 Services ask about half the price for an answer within a day. Nothing is sent from here: request files lie in
-``captions/NAME/batch``; what the service gives back is put into ``captions/NAME/batch/answers``, and the same command
+``asked/NAME``; what the service gives back is put into ``asked/NAME/answers``, and the same command
 reads it, and writes files for what is still to be asked.
 """
 
@@ -26,7 +26,7 @@ from .privacy.audit_log import NAME, AuditLog
 from .prompts.answer import parse_answer
 from .settled import Chatting
 
-BATCH, ANSWERS = "batch", "answers"
+ANSWERS = "answers"
 _CHUNK = 512
 
 
@@ -69,7 +69,7 @@ def ask_by_files(
         DiskFullError: The disk is full; the texts and files so far stay.
     """
     config = chatting.config
-    folder = workspace.captions / config.kept_as / BATCH
+    folder = workspace.asked / config.kept_as
     done, total = ledger.num_written(config.kept_as), ledger.num_slices()
 
     def put(rows: list[Written]) -> None:
@@ -84,7 +84,7 @@ def ask_by_files(
     def wrote(key: str, num_bytes: int) -> None:
         log.sent(host=host, model=chatting.chosen.model, num_bytes=num_bytes, body_sha256=key)
 
-    with AnswerLedger(workspace.captions, create=True) as answers, AuditLog(workspace.captions / NAME) as log:
+    with AnswerLedger(workspace.asked, create=True) as answers, AuditLog(workspace.asked / NAME) as log:
         log.allowed(chatting.permission)
         before = answers.paid()
         budget = Budget(config.budget_usd, chatting.price, answers.spent())

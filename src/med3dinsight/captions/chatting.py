@@ -50,7 +50,7 @@ def ask_about(
     config = chatting.config
     done, total = ledger.num_written(config.kept_as), ledger.num_slices()
 
-    with AnswerLedger(workspace.captions, create=True) as answers:
+    with AnswerLedger(workspace.asked, create=True) as answers:
 
         def put(rows: list[Written]) -> None:
             nonlocal done
@@ -66,7 +66,7 @@ def ask_about(
         if config.engine == "ray" or config.workers != 1:
             return _ask_in_shards(chatting, workspace, answers, store, free, deliver)
         model = CHAT_MODELS[config.captioner](config)
-        with AuditLog(workspace.captions / NAME) as log:
+        with AuditLog(workspace.asked / NAME) as log:
             return ask_all(
                 chatting.jobs(store, free),
                 logged(model, log, chatting.permission),

@@ -47,8 +47,8 @@ def _asking(chatting: Chatting, workspace: Workspace, store: VoxelStore, slices:
     """
     prints = [chatting.fingerprint(store, ref) for ref in slices]
     known: set[str] = set()
-    if (workspace.captions / ANSWERS).exists():
-        with AnswerLedger(workspace.captions) as answers:
+    if (workspace.asked / ANSWERS).exists():
+        with AnswerLedger(workspace.asked) as answers:
             for first in range(0, len(prints), 512):
                 known.update(answers.find(prints[first : first + 512]))
     left = [ref for ref, name in zip(slices, prints, strict=True) if name not in known]

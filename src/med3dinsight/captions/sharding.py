@@ -40,7 +40,7 @@ class ShardAsker:
         workspace = Workspace(self._root)
         store = VoxelStore(workspace.prepared)
         with (
-            AuditLog(workspace.captions / NAME) as log,
+            AuditLog(workspace.asked / NAME) as log,
             AnswerLedger(shard.folder, create=True) as answers,
         ):
             asked = ask_all(

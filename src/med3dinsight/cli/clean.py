@@ -19,7 +19,10 @@ def clean(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> Reply:
-    """Removes one stage's output from a workspace; the stages after it notice and run again."""
+    """Removes one stage's output from a workspace; the stages after it notice and run again.
+
+    Answers of chat models, which cost money, are kept when the captions go: `clean WORK asked` removes them.
+    """
     no_settings("clean", overrides)
     from ..workspace import Workspace
     from ..workspace.overview import bytes_on_disk, remove_stage, stage_folder

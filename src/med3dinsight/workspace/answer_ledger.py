@@ -92,7 +92,7 @@ class AnswerLedger:
     """The answers of one workspace, or of one shard of it.
 
     Args:
-        folder: The workspace's ``captions`` folder.
+        folder: The workspace's ``asked`` folder.
         create: Make it where it does not exist.
 
     Raises:

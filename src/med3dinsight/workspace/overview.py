@@ -24,6 +24,8 @@ FOLDER_OF_VERB = {
     "finetune": "finetuning",
     "evaluate": "evaluation",
 }
+#: Answers that were paid for: no stage's output. Only its own name removes it.
+ASKED = "asked"
 #: Stages with one folder a run.
 _OF_RUNS = ("pretraining", "finetuning")
 _REMOVED = ".removed-"
@@ -34,9 +36,14 @@ def overview(workspace: Workspace) -> list[dict[str, Any]]:
 
     Returns:
         ``{"stage", "state", "complete", "unfinished", "bytes"}``: ``state`` is "absent", "unfinished" or "done";
-        ``complete`` and ``unfinished`` list runs, captioners, towers or parts; ``bytes`` is the size on disk.
+        ``complete`` and ``unfinished`` list runs, captioners, towers or parts; ``bytes`` is the size on disk. Where
+        chat models were asked, a row "asked" of state "kept" follows.
     """
-    return [_row(workspace.folder(stage)) for stage in STAGES]
+    rows = [_row(workspace.folder(stage)) for stage in STAGES]
+    if workspace.asked.exists():
+        size = bytes_on_disk(workspace.asked)
+        rows.append({"stage": ASKED, "state": "kept", "complete": [], "unfinished": [], "bytes": size})
+    return rows
 
 
 def _row(folder: Path) -> dict[str, Any]:
@@ -67,11 +74,13 @@ def bytes_on_disk(path: Path) -> int:
 
 
 def stage_folder(workspace: Workspace, stage: str) -> Path:
-    """Returns a stage's folder by its own name or by the verb that fills it.
+    """Returns a stage's folder by its own name or by the verb that fills it; "asked" is that of paid answers.
 
     Raises:
         WorkspaceError: No stage has that name.
     """
+    if stage == ASKED:
+        return workspace.asked
     if stage not in STAGES and stage not in FOLDER_OF_VERB:
         raise WorkspaceError(f"no stage called {stage}", suggest(stage, (*STAGES, *FOLDER_OF_VERB)))
     return workspace.folder(FOLDER_OF_VERB.get(stage, stage))

@@ -63,7 +63,7 @@ class Workspace:
 
     def discard_if_empty(self) -> None:
         """Removes the folder again where no stage has left anything in it."""
-        if not any(self.folder(stage).exists() for stage in STAGES):
+        if not any(folder.exists() for folder in (self.asked, *map(self.folder, STAGES))):
             for path in (self.root / MARKER, *self.root.glob(".*.lock")):
                 path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # something else lies there, which is not ours
@@ -83,6 +83,14 @@ class Workspace:
     def audit(self) -> Path:
         """One folder a captioner whose texts were audited."""
         return self.root / "audit"
+
+    @property
+    def asked(self) -> Path:
+        """What chat models were asked and have answered, which cost money: no stage's output, so no ``clean`` takes it.
+
+        The ledger of answers, the log of requests, and batch files.
+        """
+        return self.root / "asked"
 
     @property
     def features(self) -> Path:

@@ -57,7 +57,7 @@ def test_no_word_of_the_scans_crosses_the_socket_of_the_stage(marked):
     for _, body in recorder.requests:
         (picture,) = pictures(body)
         assert bare_pixels(picture).shape == (64, 64)
-    kept = (work.captions / "audit.jsonl").read_bytes()
+    kept = (work.asked / "audit.jsonl").read_bytes()
     assert found(words, kept) == []
 
 
@@ -131,4 +131,4 @@ def test_a_forecast_tells_what_to_look_at_and_asks_nothing(study, elsewhere):
     work, remote = study
     told = forecast(settings(**remote), work)
     assert told["requests"] == 18 and "1 DICOM scan" in told["notes"][0]
-    assert elsewhere.shown == [] and not (work.captions / "audit.jsonl").exists()
+    assert elsewhere.shown == [] and not (work.asked / "audit.jsonl").exists()

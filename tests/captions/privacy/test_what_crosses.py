@@ -97,7 +97,7 @@ def ask_about_all(store, work, url, log):
     ]
     model = LoggedModel(Endpoint(url), log, "127.0.0.1")
     delivered = []
-    with AnswerLedger(work.captions, create=True) as ledger:
+    with AnswerLedger(work.asked, create=True) as ledger:
         asked = ask_all(jobs, model, ledger, parse=parse_answer, deliver=delivered.extend)
     return asked, jobs
 

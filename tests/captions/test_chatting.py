@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,11 @@ def test_a_budget_is_never_passed_and_more_of_it_goes_on(workspace: Workspace, t
     with scripted_server(described("The lung.")) as server:
         # Room for the most that one request can cost, and for four that cost what they do.
         cap = forecast(config(server, prices=table), workspace)["most_usd"] / SLICES + 4 * 0.097
-        first = run(config(server, budget_usd=cap, prices=table, concurrency=2), workspace)
+        notes: list[str] = []
+        small = config(server, budget_usd=cap, prices=table, concurrency=2)
+        first = run(small, workspace, progress=lambda done, total, note="": notes.append(note))
+        assert re.fullmatch(rf"up to {SLICES} questions, \d+\.\d\d USD at most", notes[0])
+        assert notes[-1].endswith("USD so far")
         assert first.stopped == "budget"
         assert 0 < first.captioned < SLICES
         assert 0 < first.cost_usd <= cap

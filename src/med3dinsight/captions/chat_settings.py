@@ -35,7 +35,7 @@ class ChatSettings(StageConfig):
         le=2048,
         description="edge of the picture that is shown, in pixels; more may cost more; left out: what suits the model",
     )
-    concurrency: int = Field(16, ge=1, le=1024, description="requests at a time, at most; fewer where it is too many")
+    concurrency: int = Field(16, ge=1, le=1024, description="requests at a time of a process, at most")
     timeout_seconds: float = Field(120.0, gt=0, le=3600, description="longest wait for one answer")
     budget_usd: float | None = Field(None, gt=0, description="never more than this is spent, in USD, earlier runs too")
     prices: Path | None = Field(None, description="TOML file with the prices of models; without it costs are unknown")

@@ -61,6 +61,7 @@ def ask_about(
         def deliver(outcomes: list[Outcome]) -> None:
             put([Written(item.slice_key, item.answer.text, item.answer.flags) for item in outcomes])
 
+        progress(done, total, _forecast(chatting, min(total - done, config.sample or total)))
         free = let_go(chatting, store, missing, put)
         merge_left_shards(answers)
         if config.engine == "ray" or config.workers != 1:
@@ -77,6 +78,15 @@ def ask_about(
                 budget_usd=config.budget_usd,
                 price=chatting.price,
             )
+
+
+def _forecast(chatting: Chatting, left: int) -> str:
+    """Says before the first question what all of them cost at most."""
+    if chatting.permission is None or not left:
+        return ""
+    if chatting.price is None:
+        return f"up to {left} questions, at a price that is not known"
+    return f"up to {left} questions, {left * chatting.most_usd():.2f} USD at most"
 
 
 def _ask_in_shards(

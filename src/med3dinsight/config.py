@@ -105,6 +105,8 @@ def build(model: type[Model], values: Mapping[str, Any], section: str) -> Model:
         if first["type"] == "missing":
             raise ConfigError(f"setting {location} is missing", "add it to the file or pass --set") from None
         message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:  # settings that do not go together
+            raise ConfigError(f"[{section}] {message}", first.get("ctx", {}).get("hint", "")) from None
         raise ConfigError(f"{location} = {first['input']!r}: {message}", _describe(model, first["loc"])) from None
 
 

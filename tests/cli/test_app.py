@@ -79,8 +79,12 @@ def test_a_verb_that_is_not_built_says_so_whatever_is_passed(call: Call, verb: s
         (["encoders", "too", "much"], "unexpected extra argument(s) (too much)", "see `med3dinsight encoders --help`"),
         (["pretrain", "work", "--device", "gpu"], "no device called gpu", "give auto, cpu, cuda or cuda:N"),
         (["evaluate", "work", "--engine", "ray"], "--engine ray is not built yet", "leave it out"),
-        (["caption", "work", "--model", "m"], "this option is not built yet", "leave it out"),
-        (["caption", "work", "--allow-remote"], "this option is not built yet", "leave it out"),
+        (["caption", "work", "--model", "m"], "model is read by openai, openai-batch, local, not by", "--captioner"),
+        (
+            ["caption", "work", "--allow-remote"],
+            "allow_remote is read by openai, openai-batch, not by tissue",
+            "--model",
+        ),
         (["finetune", "work", "--task", "classification"], "classification needs a table of labels", "table: class"),
         (["finetune", "work"], "segmentation needs at least one class", "classes: segmentation: class name ="),
         (

@@ -61,8 +61,8 @@ def test_texts_and_towers_that_are_not_embedded_are_refused_with_the_verb_to_run
         with pytest.raises(WorkspaceError, match="is not complete") as caught:
             run(config(**changes), work)
         assert verb in caught.value.hint
-    with pytest.raises(ConfigError, match="no towers called clip"):
-        run(config(towers="clip"), work)
+    with pytest.raises(ConfigError, match="no towers called clop"):
+        run(config(towers="clop"), work)
 
 
 def test_the_voxels_of_a_person_held_out_under_another_name_are_refused(toy: Toy) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from ..errors import suggest
 from .chat_settings import ChatSettings
@@ -128,10 +129,11 @@ class CaptionConfig(ChatSettings):
     @model_validator(mode="after")
     def _read_by_the_captioner(self) -> CaptionConfig:
         reads = self.entry.reads
-        for name in ChatSettings.model_fields:
+        for name in set(ChatSettings.model_fields) - {"device"}:  # a study tells every stage its device
             if name not in reads and getattr(self, name) != type(self).model_fields[name].default:
                 readers = [other for other, entry in CAPTIONERS.items() if name in entry.reads]
-                raise ValueError(f"{name} is read by {', '.join(readers)}, not by {self.captioner}")
+                text = f"{name} is read by {', '.join(readers)}, not by {self.captioner}"
+                raise PydanticCustomError("captioner", text, {"hint": "give --captioner, or leave it out"})
         return self
 
     @property

@@ -20,6 +20,7 @@ from ..workspace.voxel_store import VoxelStore
 
 #: Columns that the text may stand in.
 TEXT_COLUMNS = ("text", "caption")
+_LONGEST_FIELD = 1 << 24
 _COLUMNS_HINT = "it needs a column text, and key, or case, plane and index"
 
 
@@ -100,9 +101,18 @@ def table_rows(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _csv(path: Path, delimiter: str) -> Iterator[Mapping[str, Any]]:
-    csv.field_size_limit(1 << 24)  # a text of a megabyte is flagged later, and no reason to stop
     with path.open(newline="", encoding="utf-8-sig") as handle:
-        yield from csv.DictReader(handle, delimiter=delimiter)
+        rows = csv.DictReader(handle, delimiter=delimiter)
+        while True:
+            # A text of a megabyte is flagged later, and no reason to stop; the limit is the whole process's.
+            usual = csv.field_size_limit(_LONGEST_FIELD)
+            try:
+                row = next(rows, None)
+            finally:
+                csv.field_size_limit(usual)
+            if row is None:
+                return
+            yield row
 
 
 def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -83,7 +83,7 @@ def test_a_verb_that_is_not_built_says_so_whatever_is_passed(call: Call, verb: s
         (
             ["caption", "work", "--allow-remote"],
             "allow_remote is read by openai, openai-batch, not by tissue",
-            "--model",
+            "--captioner",
         ),
         (["finetune", "work", "--task", "classification"], "classification needs a table of labels", "table: class"),
         (["finetune", "work"], "segmentation needs at least one class", "classes: segmentation: class name ="),

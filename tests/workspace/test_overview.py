@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from med3dinsight.errors import WorkspaceLockedError
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.overview import bytes_on_disk, overview, remove_stage
 from med3dinsight.workspace.provenance import StageRecord, write_record
@@ -63,3 +64,21 @@ def test_answers_that_were_paid_for_stay_until_they_are_named(workspace: Workspa
     assert (workspace.asked / "answers.sqlite").exists() and (workspace.root / "workspace.json").exists()
     assert remove_stage(workspace, "asked") >= 16384
     assert not workspace.asked.exists()
+
+
+@pytest.mark.parametrize(
+    "stage, held",
+    [
+        ("captions", "captions"),
+        ("asked", "captions"),
+        ("features", "features-clip"),
+        ("pretraining", "pretraining-a/b"),
+        ("evaluation", "probe"),
+    ],
+)
+def test_a_stage_that_is_being_written_is_not_removed(workspace: Workspace, stage: str, held: str) -> None:
+    workspace.folder("captions").mkdir()
+    with workspace.lock(held), pytest.raises(WorkspaceLockedError):
+        remove_stage(workspace, stage)
+    with workspace.lock("report"):
+        remove_stage(workspace, stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -28,6 +29,8 @@ FOLDER_OF_VERB = {
 ASKED = "asked"
 #: Stages with one folder a run.
 _OF_RUNS = ("pretraining", "finetuning")
+#: What else is locked by who writes into a stage's folder, beside names that begin with the folder's.
+_LOCKED_TOO = {ASKED: ("captions",), "evaluation": ("probe", "localization")}
 _REMOVED = ".removed-"
 
 
@@ -98,10 +101,13 @@ def remove_stage(workspace: Workspace, stage: str) -> int:
 
     Raises:
         WorkspaceError: No stage has that name, or the folder cannot be written to.
-        WorkspaceLockedError: A study is running in the workspace.
+        WorkspaceLockedError: A study is running in the workspace, or this stage is.
     """
     folder = stage_folder(workspace, stage)
-    with workspace.lock(wait_seconds=0.5), disk_errors(folder):
+    with contextlib.ExitStack() as locks:
+        for name in ("workspace", *_locks_of(workspace, folder.name)):
+            locks.enter_context(workspace.lock(name, wait_seconds=0.5))
+        locks.enter_context(disk_errors(folder))
         freed = bytes_on_disk(folder)
         if folder.is_symlink():
             folder.unlink()
@@ -110,3 +116,9 @@ def remove_stage(workspace: Workspace, stage: str) -> int:
         for leftover in workspace.root.glob(f"{_REMOVED}*"):
             shutil.rmtree(leftover)
     return freed
+
+
+def _locks_of(workspace: Workspace, folder: str) -> list[str]:
+    """Returns the names of all locks that were ever held to write into a stage's folder."""
+    names = [path.name.removeprefix(".").removesuffix(".lock") for path in sorted(workspace.root.glob(".*.lock"))]
+    return [name for name in names if f"{name}-".startswith(f"{folder}-") or name in _LOCKED_TOO.get(folder, ())]

@@ -154,6 +154,18 @@ def test_the_forecast_counts_what_is_not_answered_and_sends_nothing(workspace: W
     assert forecast(config(server), workspace)["most_usd"] is None
 
 
+def test_a_model_that_reasons_gets_the_parameters_that_it_takes(workspace: Workspace, tmp_path: Path) -> None:
+    with scripted_server(described("The lung.")) as server:
+        run(config(server), workspace)
+        told = forecast(config(server, reasons=True, max_tokens=4000, prices=prices(tmp_path)), workspace)
+        assert told["requests"] == SLICES and told["most_usd"] > SLICES * 4.0
+        run(config(server, reasons=True, max_tokens=4000), workspace)
+    usual, thoughtful = server.requests[0][2], server.requests[-1][2]
+    assert len(server.requests) == 2 * SLICES
+    assert thoughtful["max_completion_tokens"] == 4000
+    assert set(usual) - set(thoughtful) == {"max_tokens", "temperature"}
+
+
 def test_a_sample_comes_first(workspace: Workspace) -> None:
     with scripted_server(described("The lung.")) as server:
         result = run(config(server, sample=5), workspace)

@@ -17,7 +17,7 @@ class ChatSettings(StageConfig):
     """
 
     #: Settings that change the question, and so the answer; the others change where and how fast.
-    deciding: ClassVar[tuple[str, ...]] = ("model", "prompt", "temperature", "max_tokens", "picture_size")
+    deciding: ClassVar[tuple[str, ...]] = ("model", "prompt", "temperature", "max_tokens", "picture_size", "reasons")
 
     model: str = Field("", description="openai: the model's name at the endpoint; local: a folder, or a name with hub")
     base_url: str = Field("", description="openai: address of the endpoint, such as http://127.0.0.1:8000/v1")
@@ -28,7 +28,11 @@ class ChatSettings(StageConfig):
         "", description="a prompt of the package, or the path of a prompt file; left out: what suits the model"
     )
     temperature: float = Field(0.0, ge=0, le=2, description="randomness of the answer; 0: the likeliest words")
-    max_tokens: int = Field(300, ge=16, le=8192, description="longest answer")
+    max_tokens: int = Field(300, ge=16, le=8192, description="longest answer, thoughts included")
+    reasons: bool = Field(
+        False,
+        description="openai: the model thinks before it answers, and takes max_completion_tokens and no temperature",
+    )
     picture_size: int | None = Field(
         None,
         ge=64,

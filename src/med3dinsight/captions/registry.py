@@ -19,6 +19,7 @@ Way = Literal["view", "dealt", "imported", "reports", "chat"]
 _IN_PROCESS = frozenset({"hub", "device"})
 _OVER_HTTP = frozenset(
     {"base_url", "key_env", "concurrency", "timeout_seconds", "budget_usd", "prices", "allow_remote", "policy"}
+    | {"reasons"}
 )
 
 

@@ -96,8 +96,7 @@ class Chatting:
             "model": chosen.model,
             "messages": chosen.prompt.messages(facts, png),
             "response_format": chosen.prompt.response_format,
-            "temperature": self.config.temperature,
-            "max_tokens": self.config.max_tokens,
+            **chosen.parameters(self.config),
         }
 
 

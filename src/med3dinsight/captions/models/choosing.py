@@ -40,9 +40,14 @@ class Chosen:
             "model": self.model,
             "prompt": self.prompt.sha256,
             "picture_size": self.picture_size,
-            "temperature": settings.temperature,
-            "max_tokens": settings.max_tokens,
+            **self.parameters(settings),
         }
+
+    def parameters(self, settings: ChatSettings) -> dict[str, Any]:
+        """Returns the parameters of a request's body; models that reason refuse those of the others."""
+        if settings.reasons:
+            return {"max_completion_tokens": settings.max_tokens}
+        return {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
 
 
 def choose(settings: ChatSettings, *, in_process: bool) -> Chosen:

@@ -101,7 +101,8 @@ def error_of(status: int, headers: Mapping[str, str], body: object, *, seen: boo
     if 300 <= status < 400:
         return FatalError(f"the address sends elsewhere, and that is not followed; {told}", "give the final --base-url")
     if codes & _PARAMETER and status in (400, 422):
-        return FatalError(f"the model takes other parameters; {told}", "choose other settings or another model")
+        hint = "a model that reasons needs --set caption.reasons=true and a larger caption.max_tokens"
+        return FatalError(f"the model takes other parameters; {told}", hint)
     wait = retry_after(headers)
     if status in (425, 429, 529) or (status == 503 and wait is not None):
         return BusyError(told, wait)

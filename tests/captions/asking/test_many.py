@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,6 @@ from faulty_model import PRICE, Books, FaultyModel, ask, body_about, text_of
 
 from med3dinsight.captions.asking.jobs import Job
 from med3dinsight.workspace.answer_ledger import NANO, Answer, AnswerLedger, Paid
-
-#: Slices a second that are found again; the goal is 20,000, on a machine of its own.
-LEAST_FOUND_AGAIN = 20_000
 
 
 @pytest.mark.slow
@@ -41,19 +37,21 @@ def fill(folder: Path, slices: int) -> None:
             writes[-1].result()
 
 
-def test_slices_that_are_answered_are_found_again_fast(tmp_path: Path) -> None:
+def test_slices_that_are_answered_are_found_again_and_not_drawn(tmp_path: Path) -> None:
     slices = 20_000
     fill(tmp_path, slices)
-    jobs = (Job(f"s{number}", f"print-{number}", lambda: {}) for number in range(slices))
+
+    def draw() -> dict[str, object]:
+        raise AssertionError("it is answered")
+
+    jobs = (Job(f"s{number}", f"print-{number}", draw) for number in range(slices))
     counted: list[int] = []
 
     class Counting(Books):
         def deliver(self, outcomes: list[object]) -> None:  # type: ignore[override]
             counted.append(len(outcomes))
 
-    begun = time.process_time()
     asked = ask(tmp_path, FaultyModel(), jobs, Counting())
-    assert slices / (time.process_time() - begun) >= LEAST_FOUND_AGAIN
     assert asked.cached == sum(counted) == slices
 
 

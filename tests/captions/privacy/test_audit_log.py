@@ -163,9 +163,3 @@ def test_a_log_that_cannot_be_written_or_read_is_a_users_error(tmp_path):
     log.close()
     with pytest.raises(WorkspaceError, match="closed"):
         log.sent(host="h", model="m", num_bytes=1, body_sha256="")
-
-
-def test_a_thousand_lines_take_a_fraction_of_a_second(tmp_path):
-    started = time.process_time()
-    write(tmp_path / "audit.jsonl", 500)
-    assert time.process_time() - started < 0.5  # 0.02 s measured; one second of 500 requests writes as many

@@ -31,6 +31,13 @@ class Brightness:
         return f"{view.plane.name}, mean {view.pixels.mean():.2f}"
 
 
+class Careless:
+    """Writes markup, about a plane that it takes for granted."""
+
+    def describe(self, view: SliceView) -> str:
+        return "<p>An axial slice."
+
+
 class Broken:
     """Fails at a slice."""
 
@@ -42,6 +49,9 @@ def no_captioner() -> int:
     return 3
 
 
+TARGETS = {"brightness": "Brightness", "careless": "Careless", "broken": "Broken", "none": "no_captioner"}
+
+
 @pytest.fixture
 def workspace(prepared: Prepared, phantom: NDArray[np.float32]) -> Workspace:
     voxels = np.round(np.clip((phantom + 1000) / 2000, 0, 1) * 255).astype(np.uint8)
@@ -50,10 +60,7 @@ def workspace(prepared: Prepared, phantom: NDArray[np.float32]) -> Workspace:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = [
-        EntryPoint(name, f"{__name__}:{target}", plugins.GROUP)
-        for name, target in (("brightness", "Brightness"), ("broken", "Broken"), ("none", "no_captioner"))
-    ]
+    points = [EntryPoint(name, f"{__name__}:{target}", plugins.GROUP) for name, target in TARGETS.items()]
     points.append(EntryPoint("gone", "no_such_module:thing", plugins.GROUP))
     points.append(EntryPoint("tissue", f"{__name__}:Brightness", plugins.GROUP))
     monkeypatch.setattr(EntryPoint, "load", _target)
@@ -69,6 +76,14 @@ def _target(point: EntryPoint) -> Any:
 def texts_of(workspace: Workspace, name: str) -> dict[str, str]:
     with CaptionStore(workspace.captions) as ledger:
         return ledger.texts(name)
+
+
+def test_texts_of_a_plug_in_are_flagged(workspace: Workspace, installed: None) -> None:
+    run(build(CaptionConfig, {"captioner": "careless", **SMALL}, "caption"), workspace)
+    with CaptionStore(workspace.captions) as ledger:
+        flags = {(ref.plane.name, noticed) for ref, _, noticed in ledger.written("careless")}
+    both = ("markup", "wrong-plane")
+    assert flags == {("AXIAL", ("markup",)), ("CORONAL", both), ("SAGITTAL", both)}
 
 
 def test_a_plug_in_describes_slices_by_its_name(workspace: Workspace, installed: None) -> None:

@@ -50,6 +50,29 @@ def test_rows_find_their_slices_and_slices_without_a_row_have_no_text(cubes: Wor
     assert run(config(table), cubes).done_before
 
 
+def test_what_is_wrong_with_a_text_of_others_is_flagged_and_it_is_kept(cubes: Workspace, tmp_path: Path) -> None:
+    table = tmp_path / "texts.csv"
+    long = "liver " * 180_000
+    rows = ["a,axial,2,<b>liver</b>", "a,axial,6,a coronal MRI", f"a,axial,10,{long}", "a,axial,14,the liver"]
+    table.write_text("\n".join(["case,plane,index,text", *rows]) + "\n")
+    assert run(config(table), cubes).flagged == 3
+    with CaptionStore(cubes.captions) as ledger:
+        flags = {ref.index: noticed for ref, text, noticed in ledger.written("imported") if text}
+    assert flags == {2: ("markup",), 6: ("wrong-modality", "wrong-plane"), 10: ("long",), 14: ()}
+
+
+def test_a_file_that_is_no_table_costs_nobody_their_texts(cubes: Workspace, tmp_path: Path) -> None:
+    table = tmp_path / "texts.csv"
+    table.write_text("case,plane,index,text\na,axial,2,the liver\n")
+    run(config(table), cubes)
+    before = texts_of(cubes, "imported")
+    for content in ("a,b\n1,2\n", "case,plane,index,text\nz,axial,2,of nobody\n"):
+        table.write_text(content)
+        with pytest.raises(InputError):
+            run(config(table), cubes)
+        assert texts_of(cubes, "imported") == before
+
+
 def test_a_changed_file_is_imported_anew(cubes: Workspace, tmp_path: Path) -> None:
     table = tmp_path / "texts.csv"
     for text in ("before", "after"):

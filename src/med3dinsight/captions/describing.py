@@ -9,10 +9,13 @@ from typing import Any
 from ..engines import ENGINES, Failed
 from ..errors import InputError, Med3DInsightError
 from ..records import SliceRef
-from ..slices.rendering import SliceRenderer
+from ..slices.rendering import SliceRenderer, SliceView
 from ..workspace.caption_store import Written
 from ..workspace.voxel_store import VoxelStore
-from .registry import find_captioners
+from .asking.flags import flags_of
+from .captioner import Captioner
+from .registry import CAPTIONERS, find_captioners
+from .wording import MODALITY_WORDS
 
 #: Slices whose texts are stored in one transaction: what a kill loses at most, for each worker.
 CHUNK_SLICES = 256
@@ -48,9 +51,16 @@ class Describer:
         return [
             Written(ref.key, "", (self.left_out[ref.crop.case],))
             if ref.crop.case in self.left_out
-            else Written(ref.key, captioner.describe(renderer.view(ref)))
+            else self._describe(captioner, renderer.view(ref), ref.key)
             for ref in slices
         ]
+
+    def _describe(self, captioner: Captioner, view: SliceView, key: str) -> Written:
+        text = captioner.describe(view)
+        if self.captioner in CAPTIONERS:
+            return Written(key, text)
+        # Nobody knows what stands behind a plug-in.
+        return Written(key, text, flags_of(text, plane=view.plane.name.lower(), modality=MODALITY_WORDS[view.modality]))
 
 
 def describe_slices(

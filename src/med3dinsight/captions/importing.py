@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import ConfigError, InputError
 from ..records import Crop, SliceRef
 from ..types import Plane
+from ..workspace.caption_store import CaptionStore
 from ..workspace.voxel_store import VoxelStore
 
 #: Columns that the text may stand in.
@@ -57,6 +58,24 @@ def read_texts(path: Path, store: VoxelStore) -> Iterator[tuple[str, str]]:
         text = str(row[text_column] or "").strip()
         if text:
             yield _key(path, number, row, store), text
+
+
+def texts_to_import(path: Path | None, ledger: CaptionStore, store: VoxelStore) -> dict[str, str]:
+    """Returns the texts of a file by slice key.
+
+    Raises:
+        ConfigError: No file is named.
+        InputError: It is no such table, or says nothing about any slice of the ledger.
+    """
+    if path is None:
+        raise ConfigError("there is no file to import texts from", "give it by --import FILE")
+    texts = dict(read_texts(path, store))
+    if not any(ref.key in texts for ref in ledger.each_slice()):
+        raise InputError(
+            f"none of the {len(texts)} texts of {path} is about a slice of this workspace",
+            "compare it with captions/template/captions.parquet, which `caption --captioner template` writes",
+        )
+    return texts
 
 
 def _key(path: Path, number: int, row: Mapping[str, Any], store: VoxelStore) -> str:

@@ -12,7 +12,7 @@ from ..workspace.files import read_json, write_json
 from ..workspace.provenance import fingerprint
 from ..workspace.voxel_store import VoxelStore
 from .config import CaptionConfig
-from .importing import hash_of
+from .importing import hash_of, texts_to_import
 from .labelled import without_labels
 from .reports import reports_of
 from .shuffled import shuffle_texts
@@ -33,6 +33,8 @@ def drop_outdated_texts(config: CaptionConfig, workspace: Workspace, ledger: Cap
     now = {case.id: _made_from(config, workspace, case, left_out, reports) for case in store.cases.values()}
     outdated = {case for case, origin in now.items() if earlier.get(case) != origin}
     if outdated:
+        if config.entry.way == "imported" and ledger.num_written(config.kept_as):
+            texts_to_import(config.existing, ledger, store)  # a file that cannot be read costs nobody their texts
         # In this order: after a kill in between, the next call finds them outdated again.
         ledger.remove(config.kept_as, outdated)
         write_json(path, {**earlier, **now})

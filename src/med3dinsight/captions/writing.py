@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..engines import usable_cores
-from ..errors import InputError
-from ..records import SliceRef
+from ..records import Case, SliceRef
 from ..types import Progress
 from ..workspace import Workspace
 from ..workspace.caption_store import CaptionStore, Written
 from ..workspace.voxel_store import VoxelStore
+from .asking.flags import flags_of
 from .config import CaptionConfig
 from .describing import Describer, describe_slices, in_chunks
-from .importing import read_texts
+from .importing import texts_to_import
 from .labelled import without_labels
 from .reports import ReportDealer, reports_of
 from .texts import deal_texts
+from .wording import MODALITY_WORDS
 
 if TYPE_CHECKING:
     from .settled import Chatting
@@ -104,13 +105,21 @@ def _texts(
         dealer = ReportDealer(config, reports_of(config, store.cases), before)
         yield from ([dealer.write(ref) for ref in chunk] for chunk in in_chunks(missing))
         return
-    given = deal_texts(config, ledger, store) if config.entry.way == "dealt" else _imported(config, ledger, store)
+    dealt = config.entry.way == "dealt"
+    given = deal_texts(config, ledger, store) if dealt else texts_to_import(config.existing, ledger, store)
     for chunk in in_chunks(missing):
-        yield [_given(ref.key, given) for ref in chunk]
+        yield [_given(ref, given, None if dealt else store.cases[ref.crop.case]) for ref in chunk]
 
 
-def _given(key: str, texts: dict[str, str]) -> Written:
-    return Written(key, texts[key]) if key in texts else Written(key, "", ("no-text",))
+def _given(ref: SliceRef, texts: dict[str, str], case: Case | None) -> Written:
+    """Returns a slice's text; with its case, what is noticed about the text as well."""
+    text = texts.get(ref.key, "")
+    if not text:
+        return Written(ref.key, "", ("no-text",))
+    if case is None:
+        return Written(ref.key, text)
+    flags = flags_of(text, plane=ref.plane.name.lower(), modality=MODALITY_WORDS[case.modality])
+    return Written(ref.key, text, flags)
 
 
 def sampled(config: CaptionConfig, ledger: CaptionStore) -> Iterable[SliceRef]:
@@ -122,14 +131,3 @@ def sampled(config: CaptionConfig, ledger: CaptionStore) -> Iterable[SliceRef]:
     wanted = {number * total // config.sample for number in range(config.sample)}
     keys = {ref.key for row, ref in enumerate(ledger.each_slice()) if row in wanted}
     return (ref for ref in missing if ref.key in keys)
-
-
-def _imported(config: CaptionConfig, ledger: CaptionStore, store: VoxelStore) -> dict[str, str]:
-    assert config.existing is not None  # refused before
-    texts = dict(read_texts(config.existing, store))
-    if not any(ref.key in texts for ref in ledger.each_slice()):
-        raise InputError(
-            f"none of the {len(texts)} texts of {config.existing} is about a slice of this workspace",
-            "compare it with captions/template/captions.parquet, which `caption --captioner template` writes",
-        )
-    return texts

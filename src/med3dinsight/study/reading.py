@@ -17,6 +17,7 @@ from typing import Any
 from ..config import apply_overrides, build, parse_override, read_toml
 from ..errors import ConfigError, suggest
 from ..pretraining.resolving import default_of, resolve, unread
+from .captioning import refuse_unread_by_all
 from .config import Arm, StudyConfig
 from .study import Study
 from .tables import STAGES, TABLES
@@ -114,6 +115,7 @@ def _check_settings(study: Study) -> None:
         raise ConfigError(f"subject {min(both)} is for test and for validation", "name each subject once")
     study.prepare_config(Path())
     study.build("report")
+    refuse_unread_by_all(study.captioners(), study.tables.get("caption", {}))
     for captioner in study.captioners():
         study.caption_config(captioner)
         study.embed_config(captioner)

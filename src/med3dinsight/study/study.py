@@ -23,6 +23,7 @@ from ..preparing.config import PrepareConfig
 from ..pretraining.config import PretrainConfig
 from ..pretraining.methods import find_method
 from ..pretraining.resolving import default_of, unread
+from .captioning import settings_read_by
 from .config import Arm, StudyConfig
 from .tables import STAGES
 
@@ -90,8 +91,10 @@ class Study:
         return self.build("prepare", source=str(source))
 
     def caption_config(self, captioner: str) -> CaptionConfig:
-        """Settings of captioning by one captioner."""
-        return self.build("caption", captioner=captioner, held_out=self.config.test_subjects)
+        """Settings of captioning by one captioner; what the table sets for others is left to them."""
+        settings = settings_read_by(captioner, self.tables.get("caption", {}), self.folder)
+        given = {"captioner": captioner, "held_out": self.config.test_subjects}
+        return build(CaptionConfig, {"device": self.config.device, **settings, **given}, "caption")
 
     def embed_config(self, captioner: str) -> EmbedConfig:
         """Settings of embedding one captioner's texts."""

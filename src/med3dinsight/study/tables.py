@@ -16,7 +16,7 @@ from ..report.config import ReportConfig
 #: The stage tables: their settings, and which of these the study gives itself.
 STAGES: dict[str, tuple[type[StageConfig], frozenset[str]]] = {
     "prepare": (PrepareConfig, frozenset({"source"})),
-    "caption": (CaptionConfig, frozenset({"held_out"})),
+    "caption": (CaptionConfig, frozenset({"captioner", "name", "held_out"})),
     "audit": (AuditConfig, frozenset({"captioner"})),
     "embed": (EmbedConfig, frozenset({"captioner", "held_out"})),
     "pretrain": (PretrainConfig, frozenset({"run", "held_out", "seed"})),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tiny_vlm import save_tiny_vlm
 
 from med3dinsight.captions.config import CaptionConfig
+from med3dinsight.captions.forecast import forecast
 from med3dinsight.captions.models.choosing import choose
 from med3dinsight.captions.run import run
 from med3dinsight.config import build
@@ -64,6 +65,11 @@ def test_a_model_in_a_folder_writes_a_text_for_every_slice_and_nothing_twice(
     assert texts_of(workspace, "again") == texts
     card = (workspace.captions / "again" / "README.md").read_text()
     assert "tiny-llava@" in card and str(tmp_path) not in card
+
+
+def test_the_forecast_says_that_nothing_is_paid(workspace: Workspace, folder: Path) -> None:
+    told = forecast(config(folder), workspace)
+    assert told["requests"] > 0 and told["most_usd"] == 0.0 and not workspace.asked.exists()
 
 
 def test_other_weights_of_the_same_name_are_another_model(folder: Path, tmp_path: Path) -> None:

@@ -45,6 +45,14 @@ def test_a_kill_while_removing_leaves_no_half_stage_and_the_rest_goes_next_time(
     assert sorted(path.name for path in workspace.root.iterdir()) == [".workspace.lock", "workspace.json"]
 
 
+def test_a_captioner_of_which_a_sample_is_written_is_unfinished(workspace: Workspace) -> None:
+    for name in ("tissue", "openai"):
+        (workspace.captions / name).mkdir(parents=True)
+    write_record(workspace.captions / "tissue", StageRecord("caption", "f", {}, {}, 0.0))
+    row = overview(workspace)[1]
+    assert (row["state"], row["complete"], row["unfinished"]) == ("unfinished", ["tissue"], ["openai"])
+
+
 def test_bytes_are_those_on_the_disk(tmp_path: Path) -> None:
     (tmp_path / "full").write_bytes(b"x" * 1_000_000)
     with (tmp_path / "sparse").open("wb") as handle:

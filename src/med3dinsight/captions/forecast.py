@@ -52,6 +52,8 @@ def _asking(chatting: Chatting, workspace: Workspace, store: VoxelStore, slices:
             for first in range(0, len(prints), 512):
                 known.update(answers.find(prints[first : first + 512]))
     left = [ref for ref, name in zip(slices, prints, strict=True) if name not in known]
+    if not chatting.config.entry.over_http:
+        return Forecast(len(left), 0.0)
     if not left:
         return Forecast(0, 0.0 if chatting.price else None)
     return forecast_cost(len(left), chatting.body(SliceRenderer(store), left[len(left) // 2]), chatting.price)

@@ -84,6 +84,7 @@ def caption(
 _WHY = {
     "budget": "the budget is used up",
     "files": "upload each file as a batch, put what comes back into the folder `answers` beside it, and run it again",
+    "answers": "no new question is to be asked; put what comes back into the folder `answers`, and run it again",
 }
 
 
@@ -108,9 +109,9 @@ def _say(result: dict[str, Any]) -> str:
     )
     words += [text.format(result[name]) for name, text in told if result.get(name)]
     if left := result.get("left", 0):
-        words.append(
-            f"{left} slices are left to do: {_WHY.get(result.get('stopped', ''), 'run it again for the rest')}"
-        )
+        stopped = result.get("stopped", "")
+        why = "answers" if stopped == "files" and not result.get("files") else stopped
+        words.append(f"{left} slices are left to do: {_WHY.get(why, 'run it again for the rest')}")
     if files := result.get("files"):
         words.append("files: " + ", ".join(map(str, files)))
     return "\n".join(["; ".join(words), *(f"note: {note}" for note in result.get("notes", ()))])

@@ -27,8 +27,8 @@ FOLDER_OF_VERB = {
 }
 #: Answers that were paid for: no stage's output. Only its own name removes it.
 ASKED = "asked"
-#: Stages with one folder a run.
-_OF_RUNS = ("pretraining", "finetuning")
+#: Stages with one folder a run, or a captioner.
+_OF_RUNS = ("captions", "pretraining", "finetuning")
 #: What else is locked by who writes into a stage's folder, beside names that begin with the folder's.
 _LOCKED_TOO = {ASKED: ("captions",), "evaluation": ("probe", "localization")}
 _REMOVED = ".removed-"

@@ -20,7 +20,7 @@ def key_of(body: Mapping[str, Any]) -> str:
         >>> key_of({"model": "m", "messages": []}) == key_of({"messages": [], "model": "m"})
         True
     """
-    return hashlib.sha256(_canonical(body)).hexdigest()
+    return hashlib.sha256(canonical(body)).hexdigest()
 
 
 def slice_fingerprint(
@@ -40,7 +40,7 @@ def slice_fingerprint(
         Hex digest; no name of a case or file is in it.
     """
     parts = [PICTURE_VERSION, voxels, origin, size, plane, index, settings]
-    return hashlib.sha256(_canonical(parts)).hexdigest()
+    return hashlib.sha256(canonical(parts)).hexdigest()
 
 
 def picture_of(view: SliceView, size: int) -> bytes:
@@ -62,5 +62,6 @@ def picture_of(view: SliceView, size: int) -> bytes:
     return png(square)
 
 
-def _canonical(value: Any) -> bytes:
+def canonical(value: Any) -> bytes:
+    """Returns plain values as JSON in the one form that is hashed."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from ..asking.chat import BusyError, ChatModel, ChatReply, DownError, FatalError, RefusedError
+from ..asking.requests import canonical
 from .audit_log import AuditLog
 from .guard import Permission
 
@@ -55,13 +55,12 @@ class LoggedModel:
         Raises:
             DiskFullError, WorkspaceError: The log cannot be written.
         """
-        # As the key of the answer ledger is made, so that a line and an answer can be brought together.
-        content = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+        content = canonical(body)
         request = self._log.sent(
             host=self._host,
             model=str(body.get("model", "")),
             num_bytes=len(content),
-            body_sha256=hashlib.sha256(content).hexdigest(),
+            body_sha256=hashlib.sha256(content).hexdigest(),  # the key in the ledger of answers
         )
         status = "cancelled"
         reply: ChatReply | None = None

@@ -174,27 +174,6 @@ def test_a_sample_comes_first(workspace: Workspace) -> None:
         assert len(server.requests) == SLICES
 
 
-@pytest.mark.parametrize(("engine", "workers"), [("local", 2), pytest.param("ray", 2, marks=pytest.mark.slow)])
-def test_several_processes_ask_as_one(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, workers: int
-) -> None:
-    monkeypatch.setattr("med3dinsight.captions.chatting.SHARD_SLICES", 5)
-    table = prices(tmp_path)
-    with scripted_server(described("The lung.")) as server:
-        many = config(server, engine=engine, workers=workers, budget_usd=1000.0, prices=table)
-        result = run(many, workspace)
-        assert (result.captioned, result.requests_sent, result.left) == (SLICES, SLICES, 0)
-        assert result.cost_usd == pytest.approx(SLICES * 0.097)
-        assert not list((workspace.asked / "shards").iterdir())
-        (workspace.captions / "openai" / RECORD).unlink()
-        with CaptionStore(workspace.captions) as ledger:
-            ledger.remove("openai", ["a", "b"])
-        assert run(config(server), workspace).requests_sent == 0
-        assert len(server.requests) == SLICES
-    log = check_audit_log(workspace.asked / "audit.jsonl")
-    assert not log.wrong and log.lines >= 2 * SLICES
-
-
 @pytest.mark.parametrize(
     ("changes", "error", "what"),
     [

@@ -108,12 +108,20 @@ def test_a_captioner_that_fails_at_a_slice_is_told_as_a_bug(workspace: Workspace
     assert caught.value.exit_code == 1
 
 
-@pytest.mark.parametrize(("engine", "workers"), [("local", 2), pytest.param("ray", 2, marks=pytest.mark.slow)])
-def test_texts_do_not_depend_on_who_works(prepared: Prepared, workspace: Workspace, engine: str, workers: int) -> None:
+def check_alone_and_by_many(workspace: Workspace, engine: str) -> None:
     run(CaptionConfig(captioner="tissue", **SMALL), workspace)
-    alone = texts_of(workspace, "tissue")
-    run(CaptionConfig(captioner="tissue", name="many", engine=engine, workers=workers, **SMALL), workspace)  # type: ignore[arg-type]
-    assert texts_of(workspace, "many") == alone
+    run(CaptionConfig(captioner="tissue", name="many", engine=engine, workers=2, **SMALL), workspace)  # type: ignore[arg-type]
+    assert texts_of(workspace, "many") == texts_of(workspace, "tissue")
+
+
+def test_texts_do_not_depend_on_how_many_processes_work(workspace: Workspace) -> None:
+    check_alone_and_by_many(workspace, "local")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_texts_from_a_ray_cluster_are_the_same(workspace: Workspace) -> None:
+    check_alone_and_by_many(workspace, "ray")
 
 
 def test_a_sample_is_spread_over_all_slices_and_the_rest_follows(workspace: Workspace) -> None:

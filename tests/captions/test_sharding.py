@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,8 +57,8 @@ def check_captioned(server: ScriptedServer, workspace: Workspace) -> None:
         texts = ledger.texts("openai")
     assert (len(texts), set(texts.values())) == (SLICES, {"The lung."})
     assert len(server.requests) == SLICES
-    assert not list((workspace.captions / SHARDS).iterdir())
-    log = workspace.captions / "audit.jsonl"
+    assert not list((workspace.asked / SHARDS).iterdir())
+    log = workspace.asked / "audit.jsonl"
     assert not check_audit_log(log).wrong
     assert sum("body_sha256" in line for line in log.read_text().splitlines()) == SLICES
 
@@ -105,11 +103,10 @@ def test_what_ends_one_process_ends_all_and_nothing_is_asked_again(workspace: Wo
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 @pytest.mark.usefixtures("small_shards")
 def test_a_ray_cluster_asks_in_shards(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("ray")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # as if the package were installed on the cluster
     with scripted_server(GOOD) as server:
         assert run(config(server), workspace).captioned == SLICES
         check_captioned(server, workspace)

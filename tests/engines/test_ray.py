@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import item_functions
 import pytest
@@ -56,15 +56,11 @@ def test_a_task_whose_node_or_result_is_lost_is_tried_once_more(error: str) -> N
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray's own
-def test_the_same_results_as_here_and_every_failure_is_a_value(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ray = pytest.importorskip("ray")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # as if these tests were installed on the cluster
+def test_the_same_results_as_here_and_every_failure_is_a_value(cluster: Any, capfd: pytest.CaptureFixture[str]) -> None:
     assert list(ENGINES["ray"](item_functions.double, range(11), 2)) == [2 * item for item in range(11)]
     assert "one of 2 cores is started" in capfd.readouterr().err
-    assert not ray.is_initialized()
-    ray.init(address="local", num_cpus=2, include_dashboard=False)
+    assert not cluster.is_initialized()
+    cluster.init(address="local", num_cpus=2, include_dashboard=False)
     try:
         results = list(ENGINES["ray"](item_functions.fail, ["a", "input", "memory", "bug", "b"], 2))
         assert results == list(ENGINES["local"](item_functions.fail, ["a", "input", "memory", "bug", "b"], 1))
@@ -73,6 +69,6 @@ def test_the_same_results_as_here_and_every_failure_is_a_value(
         assert "ended twice" in results[1].reason
         with pytest.raises(DiskFullError, match="no space"):
             list(ENGINES["ray"](item_functions.fail, ["a", "disk", "b"], 2))
-        assert ray.is_initialized(), "the caller's connection stays"
+        assert cluster.is_initialized(), "the caller's connection stays"
     finally:
-        ray.shutdown()
+        cluster.shutdown()

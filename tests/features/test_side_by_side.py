@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
@@ -98,12 +96,11 @@ def test_processes_of_this_machine_have_the_bits_of_this_one(captioned: Toy, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_a_ray_cluster_has_the_bits_of_this_machine(
     captioned: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("ray")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # as if these tests were installed on the cluster
     model, there = save_clip(tmp_path / "clip"), beside(captioned, tmp_path / "there")
     captioned.embed(towers="clip", model=str(model))
     there.embed(towers="clip", model=str(model), engine="ray", workers=2)

@@ -55,10 +55,9 @@ def test_the_store_is_the_same_for_any_number_of_workers(many, tmp_path, setting
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_the_store_is_the_same_on_ray(many, tmp_path, settings, content, monkeypatch):
-    pytest.importorskip("ray")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # as if the package were installed on the cluster
     works = [Workspace(tmp_path / name, create=True) for name in ("local", "ray")]
     run(settings(many), works[0])
     result = run(settings(many, engine="ray", workers=2), works[1])

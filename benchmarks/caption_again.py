@@ -50,7 +50,7 @@ def answer_all(config: CaptionConfig, workspace: Workspace) -> None:
     chatting = settle(config, store.cases.values())
     with AnswerLedger(workspace.asked, create=True) as ledger:
         waits = []
-        for number, ref in enumerate(plan(config, store, whole=False)[0]):
+        for number, ref in enumerate(plan(config, store, whole=False)):
             answer = Answer("answered", f"A slice with the liver, number {number}.")
             waits.append(ledger.settle(0, f"{number:064d}", Paid("{}"), answer, [chatting.fingerprint(store, ref)]))
         for wait in waits:

@@ -11,6 +11,7 @@ import pytest
 
 from med3dinsight.auditing.config import AuditConfig
 from med3dinsight.auditing.run import run
+from med3dinsight.auditing.tally import OTHER_ANSWER
 from med3dinsight.captions.config import CaptionConfig
 from med3dinsight.captions.run import run as caption
 from med3dinsight.config import build
@@ -134,6 +135,21 @@ def test_refusals_long_texts_flags_and_missing_texts_are_counted(captioned: Any)
     assert audit["flags"] == {"link": 1, "long": 1, "quarantined": 1}
     assert "refuses to describe" in tags.text
     assert {row["slice"] for row in audit["worst"]} == {keys[1], keys[2]}
+
+
+def test_a_wrong_answer_beside_a_true_text_counts_and_is_told_apart(captioned: Any) -> None:
+    refs = captioned.slices[:3]
+    texts = ["A slice.", f"A {refs[1].plane.name.lower()} CT slice.", "A slice."]
+    flags = [("wrong-plane",), ("wrong-modality",), ()]
+    with CaptionStore(captioned.workspace.captions) as ledger:
+        ledger.add("other", [Written(ref.key, *row) for ref, *row in zip(refs, texts, flags, strict=True)])
+    audit, tags, _ = audited(captioned, captioner="other")
+    assert (audit["checked"], audit["contradicting"], audit["contradicting_by_flag"], audit["score"]) == (2, 2, 2, 0.0)
+    assert (audit["plane"]["by_flag"], audit["modality"]["by_flag"]) == (1, 1)
+    assert (audit["plane"]["said"], audit["plane"]["agree"]) == (2, 1)
+    assert sum(named.get(OTHER_ANSWER, 0) for named in audit["plane"]["counts"].values()) == 1
+    assert "2 of them only by the flag" in tags.text
+    assert "flagged wrong-plane when it was written" in tags.text
 
 
 def test_two_captioners_are_compared_beside_chance(captioned: Any) -> None:

@@ -57,6 +57,21 @@ def test_what_is_wrong_is_said_in_words() -> None:
     )
 
 
+def test_what_only_a_flag_tells_counts_as_wrong_and_says_so() -> None:
+    flags = ("wrong-modality", "wrong-plane")
+    silent = judge(ClaimReader().read("A grey picture."), facts(), flags)
+    assert (silent.plane, silent.modality, silent.checked) == (False, False, True)
+    assert silent.by_flag == {"plane", "modality"}
+    assert silent.reasons == (
+        "flagged wrong-plane when it was written, is axial",
+        "flagged wrong-modality when it was written, is CT",
+    )
+    agreeing = judge(ClaimReader().read("An axial slice."), facts(), ("wrong-plane",))
+    assert (agreeing.plane, agreeing.by_flag) == (False, {"plane"})
+    told = judge(ClaimReader().read("A coronal slice."), facts(), ("wrong-plane",))
+    assert (told.reasons, told.by_flag) == (("says coronal, is axial",), frozenset())
+
+
 def test_what_a_label_map_cannot_tell_is_not_checked() -> None:
     assert verdict("The pancreas.").organs == {}
     assert verdict("The spleen.", labelled=frozenset(), organs={}).organs_agree is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from med3dinsight.captions.config import CaptionConfig
+from med3dinsight.captions.planning import plan
 from med3dinsight.captions.run import run
 from med3dinsight.errors import InputError, WorkspaceError
 from med3dinsight.records import SliceRef
@@ -110,3 +112,24 @@ def test_nothing_informative_at_all_is_refused(work: Workspace) -> None:
 def test_settings_that_do_nothing_or_ask_for_nothing_are_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         config(**changes)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"sampling": "informative", "most_alike": 1.0}])
+def test_a_plan_holds_no_list_of_slices_and_makes_them_as_often_as_asked(
+    work: Workspace, chosen: dict[str, Any]
+) -> None:
+    store = VoxelStore(work.prepared)
+    slices = plan(config(**chosen), store, whole=False)
+    assert list(slices) == list(slices)
+    assert len(list(slices)) == slices.num_slices
+    tracemalloc.start()
+    try:
+        slices = plan(config(crops_per_volume=400, **chosen), store, whole=False)
+        tracemalloc.reset_peak()
+        number = sum(1 for _ in slices)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert number == slices.num_slices > 4000
+    # A slice with its crop takes about 260 bytes; what is left are the crops of one volume.
+    assert peak / number < 100

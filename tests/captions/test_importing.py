@@ -99,7 +99,7 @@ def test_the_published_table_has_every_slice_in_order_and_a_card(cubes: Workspac
     assert (written["case"], written["plane"], written["index"], written["size"]) == ("b", "coronal", 2, 16)
     assert written["text"] == "a <b>kidney</b>"
     card = (cubes.captions / "imported" / "README.md").read_text()
-    assert "1 texts of 24 slices of 2 volumes" in card
+    assert "1 text of 24 slices of 2 volumes" in card
     assert "no-text: 23" in card
 
 
@@ -110,8 +110,8 @@ def test_the_published_table_has_every_slice_in_order_and_a_card(cubes: Workspac
         ("case,index,text\na,2,x\n", "'plane'"),
         ("case,plane,index,text\na,oblique,2,x\n", "'OBLIQUE'"),
         ("case,plane,index,text\na,axial,two,x\n", "two"),
-        ("case,plane,index,text\nz,axial,2,x\n", "none of the 1 texts"),
-        ("", "none of the 0 texts"),
+        ("case,plane,index,text\nz,axial,2,x\n", r"none of the texts of .* \(1 in all\)"),
+        ("", r"none of the texts of .* \(0 in all\)"),
     ],
 )
 def test_a_table_that_cannot_be_used_says_why(cubes: Workspace, tmp_path: Path, content: str, what: str) -> None:

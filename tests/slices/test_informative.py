@@ -112,27 +112,27 @@ def test_the_slices_of_a_volume_hang_on_no_other_volume_and_on_the_seed(store: A
     first, second = body(0), body(1)
     alone = plan_informative(store({"b": first}), rule=Informative(), **SETTINGS)
     both = plan_informative(store({"c": second, "b": first}), rule=Informative(), **SETTINGS)
-    assert [ref for ref in both.slices if ref.crop.case == "b"] == alone.slices
-    assert both.slices == sorted(both.slices, key=lambda ref: ref.crop.case)
+    assert [ref for ref in both if ref.crop.case == "b"] == list(alone)
+    assert list(both) == sorted(both, key=lambda ref: ref.crop.case)
     other = plan_informative(store({"b": first}), rule=Informative(seed=1), **SETTINGS)
-    assert other.slices != alone.slices
+    assert list(other) != list(alone)
 
 
 def test_the_crops_are_those_of_uniform_slices(store: Any) -> None:
     volumes = store({"a": body(0, air=0)})
     informative = plan_informative(volumes, rule=Informative(), **SETTINGS)
     uniform = plan_slices(volumes.cases.values(), seed=0, **SETTINGS)
-    assert {ref.crop for ref in informative.slices} == {ref.crop for ref in uniform}
+    assert {ref.crop for ref in informative} == {ref.crop for ref in uniform}
 
 
 def test_quotas_are_kept_by_plane_and_what_cannot_be_filled_is_counted(store: Any) -> None:
     volumes = store({"a": body(0, (32, 32, 32), air=0)})
     settings = {**SETTINGS, "whole": True, "positions_per_plane": (5, 0, 9)}
     chosen = plan_informative(volumes, rule=Informative(), **settings)
-    counts = [sum(ref.plane == plane for ref in chosen.slices) for plane in Plane]
+    counts = [sum(ref.plane == plane for ref in chosen) for plane in Plane]
     assert (counts, chosen.unfilled) == ([5, 0, 9], 0)
     strict = plan_informative(volumes, rule=Informative(most_alike=0.3), **{**settings, "positions_per_plane": 32})
-    assert strict.unfilled == 96 - len(strict.slices) > 0
+    assert strict.unfilled == 96 - len(strict) > 0
     with pytest.raises(ConfigError, match="33 positions a plane in a crop of 32 voxels"):
         plan_informative(volumes, rule=Informative(), **{**settings, "positions_per_plane": (1, 33, 1)})
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from med3dinsight.errors import ConfigError, InputError
 from med3dinsight.records import Case, Crop
-from med3dinsight.slices.sampling import draw_crops, plan_slices, slices_of_crop
+from med3dinsight.slices.sampling import count_slices, draw_crops, each_slice, plan_slices, slices_of_crop
 from med3dinsight.types import Plane
 
 MakeCase = Callable[..., Case]
@@ -95,3 +95,22 @@ def test_a_volume_that_is_no_cube_is_refused_where_cubes_are_asked_for(case: Mak
 def test_more_positions_than_voxels_are_refused(case: MakeCase) -> None:
     with pytest.raises(ConfigError, match="17 positions a plane in a crop of 16 voxels"):
         plan_slices([case((32, 32, 32))], **{**SETTINGS, "positions_per_plane": 17})
+
+
+@given(shapes=st.lists(lengths, max_size=4), crops=st.integers(1, 5), quota=st.tuples(*[st.integers(0, 8)] * 3))
+def test_slices_are_counted_without_being_made(
+    shapes: list[tuple[int, int, int]], crops: int, quota: tuple[int, int, int]
+) -> None:
+    cases = [_case(shape, f"case{number}") for number, shape in enumerate(shapes)]
+    settings = {**SETTINGS, "crops_per_volume": crops, "positions_per_plane": quota}
+    planned = plan_slices(cases, **settings)
+    assert list(each_slice(iter(cases), **settings)) == planned
+    assert count_slices(cases, **{name: value for name, value in settings.items() if name != "seed"}) == len(planned)
+
+
+def test_counting_refuses_what_planning_refuses(case: MakeCase) -> None:
+    settings = {name: value for name, value in SETTINGS.items() if name != "seed"}
+    with pytest.raises(InputError):
+        count_slices([case((20, 20, 21))], **{**settings, "whole": True})
+    with pytest.raises(ConfigError):
+        count_slices([case((20, 20, 20))], **{**settings, "positions_per_plane": 17})

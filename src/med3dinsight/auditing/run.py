@@ -24,7 +24,7 @@ from .page import render_audit
 from .tally import Tally, digest_of
 from .verdicts import judge
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 FORMAT_VERSION = 1
 AUDIT, PAGE = "audit.json", "index.html"
 #: Captioners that are controls: they are audited when they are named.
@@ -146,7 +146,7 @@ def _check(
             tally.add_missing(flags)
             continue
         facts, claims = reader.facts(ref), claims_of.read(text)
-        verdict = judge(claims, facts)
+        verdict = judge(claims, facts, flags)
         remarks = tally.add(text, flags, claims, facts, verdict)
         chooser.add(Chosen(ref, text, (*verdict.reasons, *remarks)), len(verdict.reasons) + len(remarks))
         if compared is not None:

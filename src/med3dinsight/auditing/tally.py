@@ -10,8 +10,10 @@ from typing import Any
 from .claims import Claims
 from .facts import SliceFacts
 from .refusals import is_refusal
-from .verdicts import Verdict
+from .verdicts import CONTRADICTING_FLAGS, Verdict
 
+#: What a text names that is wrong by its flag alone.
+OTHER_ANSWER = "another one, by its flag"
 #: An organ with less than this in the slice is not expected to be named.
 NAMED_FROM_CM2 = 1.0
 
@@ -42,16 +44,18 @@ class Guessed(Share):
 
     def __init__(self) -> None:
         super().__init__()
+        self.by_flag = 0
         self._pairs: Counter[tuple[str, str]] = Counter()
 
-    def add_pair(self, said: frozenset[str], true: str, agrees: bool | None) -> None:
-        """Counts one text: what it names, and what is true."""
+    def add_pair(self, said: frozenset[str], true: str, agrees: bool | None, *, by_flag: bool = False) -> None:
+        """Counts one text: what it names, what is true, and whether only its flag tells that it is wrong."""
         self.add(agrees)
-        if said:
-            self._pairs[" and ".join(sorted(said)), true] += 1
+        self.by_flag += by_flag
+        if said or by_flag:
+            self._pairs[OTHER_ANSWER if by_flag else " and ".join(sorted(said)), true] += 1
 
     def as_json(self) -> dict[str, Any]:
-        """Returns the same with ``by_chance``, and ``counts``: ``{true: {said: texts}}``."""
+        """Returns the same with ``by_flag``, ``by_chance``, and ``counts``: ``{true: {said: texts}}``."""
         said, true = Counter[str](), Counter[str]()
         counts: dict[str, dict[str, int]] = {}
         for (named, real), texts in sorted(self._pairs.items()):
@@ -59,7 +63,8 @@ class Guessed(Share):
             true[real] += texts
             counts.setdefault(real, {})[named] = texts
         met = sum(said[name] * true[name] for name in true)
-        return {**super().as_json(), "by_chance": share_of(met, self.said**2), "counts": counts}
+        chance = share_of(met, self.said**2)
+        return {**super().as_json(), "by_flag": self.by_flag, "by_chance": chance, "counts": counts}
 
 
 class Tally:
@@ -71,7 +76,8 @@ class Tally:
 
     def __init__(self, most_words: int) -> None:
         self._most_words = most_words
-        self.texts = self.without_text = self.checked = self.contradicting = self.refusals = self.long = 0
+        self.texts = self.without_text = self.checked = self.contradicting = self.by_flag = 0
+        self.refusals = self.long = 0
         self.plane, self.modality, self.side, self.organs = Guessed(), Guessed(), Share(), Share()
         self._organs: dict[str, Share] = {}
         self._expected, self._named = Counter[str](), Counter[str]()
@@ -87,8 +93,12 @@ class Tally:
         self.texts += 1
         self.checked += verdict.checked
         self.contradicting += bool(verdict.reasons)
-        self.plane.add_pair(claims.planes, facts.plane, verdict.plane)
-        self.modality.add_pair(claims.modalities, facts.modality, verdict.modality)
+        self.by_flag += len(verdict.by_flag) == len(verdict.reasons) > 0
+        for part, said, true, agrees in (
+            ("plane", claims.planes, facts.plane, verdict.plane),
+            ("modality", claims.modalities, facts.modality, verdict.modality),
+        ):
+            getattr(self, part).add_pair(said, true, agrees, by_flag=part in verdict.by_flag)
         self.side.add(verdict.side)
         self.organs.add(verdict.organs_agree)
         for organ, there in verdict.organs.items():
@@ -110,7 +120,9 @@ class Tally:
         self.long += is_long
         remarks = ["refuses to describe"] if refuses else []
         remarks += [f"{words} words long"] if is_long else []
-        return remarks + [f"flagged when it was written: {flag}" for flag in flags]
+        # A contradiction is told, and counts, among the reasons.
+        others = [flag for flag in flags if flag not in CONTRADICTING_FLAGS.values()]
+        return remarks + [f"flagged when it was written: {flag}" for flag in others]
 
     def most_repeated(self) -> tuple[bytes, int] | None:
         """Returns the digest of the text that occurs most often and how often; None where none occurs twice."""
@@ -134,6 +146,7 @@ class Tally:
             "without_text": self.without_text,
             "checked": self.checked,
             "contradicting": self.contradicting,
+            "contradicting_by_flag": self.by_flag,
             "score": share_of(self.checked - self.contradicting, self.checked),
             "plane": self.plane.as_json(),
             "modality": self.modality.as_json(),

@@ -20,6 +20,7 @@ from .privacy.logged_model import logged
 from .prompts.answer import parse_answer
 from .settled import Chatting
 from .sharding import ShardAsker
+from .wording import counted
 
 #: Why a slice has no text: its scan must stay on this machine.
 HELD_BACK = "held-back"
@@ -84,9 +85,10 @@ def _forecast(chatting: Chatting, left: int) -> str:
     """Says before the first question what all of them cost at most."""
     if chatting.permission is None or not left:
         return ""
+    questions = counted(left, "question")
     if chatting.price is None:
-        return f"up to {left} questions, at a price that is not known"
-    return f"up to {left} questions, {left * chatting.most_usd():.2f} USD at most"
+        return f"up to {questions}, at a price that is not known"
+    return f"up to {questions}, {left * chatting.most_usd():.2f} USD at most"
 
 
 def _ask_in_shards(

@@ -12,10 +12,9 @@ from ..records import SliceRef
 from ..slices.rendering import SliceRenderer, SliceView
 from ..workspace.caption_store import Written
 from ..workspace.voxel_store import VoxelStore
-from .asking.flags import flags_of
 from .captioner import Captioner
 from .registry import CAPTIONERS, find_captioners
-from .wording import MODALITY_WORDS
+from .untrusted import untrusted
 
 #: Slices whose texts are stored in one transaction: what a kill loses at most, for each worker.
 CHUNK_SLICES = 256
@@ -60,7 +59,7 @@ class Describer:
         if self.captioner in CAPTIONERS:
             return Written(key, text)
         # Nobody knows what stands behind a plug-in.
-        return Written(key, text, flags_of(text, plane=view.plane.name.lower(), modality=MODALITY_WORDS[view.modality]))
+        return untrusted(key, text, view.plane, view.modality)
 
 
 def describe_slices(

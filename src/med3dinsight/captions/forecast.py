@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
+from itertools import islice
 from typing import Any
 
 from ..records import SliceRef
@@ -12,8 +15,11 @@ from ..workspace.voxel_store import VoxelStore
 from .asking.prices import Forecast
 from .asking.prices import forecast as forecast_cost
 from .config import CaptionConfig
-from .planning import plan
+from .describing import in_chunks
+from .planning import Plan, plan
 from .settled import Chatting
+
+_CHUNK = 512
 
 
 def forecast(config: CaptionConfig, workspace: Workspace) -> dict[str, Any]:
@@ -29,31 +35,41 @@ def forecast(config: CaptionConfig, workspace: Workspace) -> dict[str, Any]:
     """
     prepared = workspace.require(workspace.prepared, "prepare")
     store = VoxelStore(workspace.prepared)
+    whole = prepared.config.get("protocol") == "cube128"
     if config.entry.way != "chat":
-        return {"slices": len(plan(config, store, whole=prepared.config.get("protocol") == "cube128")[0])}
+        return {"slices": plan(config, store, whole=whole).num_slices}
     from .settled import settle
 
     chatting = settle(config, store.cases.values())
-    slices, _ = plan(config, store, whole=prepared.config.get("protocol") == "cube128")
+    slices = plan(config, store, whole=whole)
     told = _asking(chatting, workspace, store, slices)
-    return {"slices": len(slices), "requests": told.requests, "most_usd": told.usd, "notes": list(chatting.notes)}
+    return {"slices": slices.num_slices, "requests": told.requests, "most_usd": told.usd, "notes": list(chatting.notes)}
 
 
-def _asking(chatting: Chatting, workspace: Workspace, store: VoxelStore, slices: list[SliceRef]) -> Forecast:
+def _asking(chatting: Chatting, workspace: Workspace, store: VoxelStore, slices: Plan) -> Forecast:
     """Says how many questions are left to ask about some slices, and what they cost at most; nothing is sent.
+
+    Slices are gone through twice, to count and to find a typical one, so that no list of them is held.
 
     Raises:
         WorkspaceError: The answers were written by a newer version.
     """
-    prints = [chatting.fingerprint(store, ref) for ref in slices]
-    known: set[str] = set()
-    if (workspace.asked / ANSWERS).exists():
-        with AnswerLedger(workspace.asked) as answers:
-            for first in range(0, len(prints), 512):
-                known.update(answers.find(prints[first : first + 512]))
-    left = [ref for ref, name in zip(slices, prints, strict=True) if name not in known]
+    left = sum(1 for _ in _unanswered(chatting, workspace, store, slices))
     if not chatting.config.entry.over_http:
-        return Forecast(len(left), 0.0)
+        return Forecast(left, 0.0)
     if not left:
         return Forecast(0, 0.0 if chatting.price else None)
-    return forecast_cost(len(left), chatting.body(SliceRenderer(store), left[len(left) // 2]), chatting.price)
+    with contextlib.closing(_unanswered(chatting, workspace, store, slices)) as again:
+        typical = next(islice(again, left // 2, None))
+    return forecast_cost(left, chatting.body(SliceRenderer(store), typical), chatting.price)
+
+
+def _unanswered(chatting: Chatting, workspace: Workspace, store: VoxelStore, slices: Plan) -> Generator[SliceRef]:
+    if not (workspace.asked / ANSWERS).exists():
+        yield from slices
+        return
+    with AnswerLedger(workspace.asked) as answers:
+        for chunk in in_chunks(slices, _CHUNK):
+            prints = [chatting.fingerprint(store, ref) for ref in chunk]
+            known = answers.find(prints)
+            yield from (ref for ref, name in zip(chunk, prints, strict=True) if name not in known)

@@ -72,7 +72,7 @@ def texts_to_import(path: Path | None, ledger: CaptionStore, store: VoxelStore) 
     texts = dict(read_texts(path, store))
     if not any(ref.key in texts for ref in ledger.each_slice()):
         raise InputError(
-            f"none of the {len(texts)} texts of {path} is about a slice of this workspace",
+            f"none of the texts of {path} ({len(texts)} in all) is about a slice of this workspace",
             "compare it with captions/template/captions.parquet, which `caption --captioner template` writes",
         )
     return texts

@@ -15,6 +15,7 @@ from ..workspace.caption_store import CaptionStore
 from ..workspace.files import replacing, write_bytes
 from .config import CaptionConfig
 from .registry import find_captioners
+from .wording import counted
 
 TABLE, CARD = "captions.parquet", "README.md"
 _ROW_GROUP = 16_384
@@ -105,7 +106,10 @@ def _card(config: CaptionConfig, counts: Counter[str], cases: dict[str, Case]) -
     lines = [
         f"# Captions of slices by `{config.kept_as}`",
         "",
-        f"{counts['texts']} texts of {counts['slices']} slices of {len(cases)} volumes.",
+        " of ".join(
+            [counted(counts["texts"], "text"), counted(counts["slices"], "slice"), counted(len(cases), "volume")]
+        )
+        + ".",
         "",
         f"- Who wrote: `{config.captioner}`, {entry.kind} ({entry.source}).",
         "- Nobody has checked the texts one by one; `caption-audit` says how far they agree with headers and labels.",
@@ -114,7 +118,10 @@ def _card(config: CaptionConfig, counts: Counter[str], cases: dict[str, Case]) -
         "",
         "## Scans",
         "",
-        *(f"- {count} volumes: {origin}; licence: {licence}" for (origin, licence), count in sorted(origins.items())),
+        *(
+            f"- {counted(count, 'volume')}: {origin}; licence: {licence}"
+            for (origin, licence), count in sorted(origins.items())
+        ),
         "",
         "The texts are derived from these scans; their terms hold for them too.",
         "",

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..records import Case, SliceRef
 from ..workspace.caption_store import Written
 from .asking.flags import flags_of
+from .asking.length import shortened
 from .config import CaptionConfig
 from .importing import table_rows
 from .report_sentences import beginning, fitted, split_sentences
@@ -115,4 +116,4 @@ class ReportDealer:
             return Written(ref.key, before, (NO_REPORT,))
         lot = hashlib.blake2b(f"{self._seed}:{ref.key}".encode(), digest_size=8).digest()
         piece = pieces[int.from_bytes(lot, "big") % len(pieces)]
-        return Written(ref.key, f"{before} {piece}".strip(), flags_of(piece))
+        return Written(ref.key, shortened(f"{before} {piece}".strip()), flags_of(piece))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..encoders.seen import Seen
 from ..encoders.texts_seen import labels_seen, write_labels_seen
 from ..errors import WorkspaceError
-from ..records import SliceRef
 from ..types import Progress, silent
 from ..workspace import Workspace
 from ..workspace.caption_store import CaptionStore
@@ -19,7 +18,7 @@ from .config import CaptionConfig
 from .describing import CHUNK_SLICES as CHUNK_SLICES
 from .importing import hash_of
 from .labelled import labels_used
-from .planning import plan
+from .planning import Plan, plan
 from .publishing import publish
 from .texts import drop_outdated_texts, read_texts_of
 from .writing import Effort, write_texts
@@ -97,13 +96,12 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
     with workspace.lock("captions"):
         store = VoxelStore(workspace.prepared)
         chatting = _settled(config, store)
-        slices, unfilled = plan(config, store, whole=prepared.config.get("protocol") == "cube128")
+        slices = plan(config, store, whole=prepared.config.get("protocol") == "cube128")
         with CaptionStore(workspace.captions, create=True) as ledger:
             _set_slices(config, workspace, ledger, slices)
-            del slices
             drop_outdated_texts(config, workspace, ledger, store)
             effort = write_texts(config, workspace, ledger, store, chatting, progress)
-            result = replace(_result(config, ledger, unfilled, effort), notes=chatting.notes if chatting else ())
+            result = replace(_result(config, ledger, slices.unfilled, effort), notes=chatting.notes if chatting else ())
             if result.left:
                 return result
             write_labels_seen(folder, _labels_seen(config, workspace, ledger, store))
@@ -123,7 +121,7 @@ def _settled(config: CaptionConfig, store: VoxelStore) -> Chatting | None:
     return settle(config, store.cases.values())
 
 
-def _set_slices(config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, slices: list[SliceRef]) -> None:
+def _set_slices(config: CaptionConfig, workspace: Workspace, ledger: CaptionStore, slices: Plan) -> None:
     if ledger.has_slices(slices):
         return
     if source := config.texts_from:

@@ -219,3 +219,13 @@ def scan_place(view: SliceView) -> str:
 
 def _third(fraction: float, names: tuple[str, str, str]) -> str:
     return graded(fraction, (_FIRST, _LAST), names)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Returns a number with its noun.
+
+    Example:
+        >>> counted(1, "slice"), counted(0, "slice"), counted(2, "text is", "texts are")
+        ('1 slice', '0 slices', '2 texts are')
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"

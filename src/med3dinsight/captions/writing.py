@@ -12,14 +12,13 @@ from ..types import Progress
 from ..workspace import Workspace
 from ..workspace.caption_store import CaptionStore, Written
 from ..workspace.voxel_store import VoxelStore
-from .asking.flags import flags_of
 from .config import CaptionConfig
 from .describing import Describer, describe_slices, in_chunks
 from .importing import texts_to_import
 from .labelled import without_labels
 from .reports import ReportDealer, reports_of
 from .texts import deal_texts
-from .wording import MODALITY_WORDS
+from .untrusted import untrusted
 
 if TYPE_CHECKING:
     from .settled import Chatting
@@ -51,6 +50,9 @@ def write_texts(
     progress: Progress,
 ) -> Effort:
     """Deals with the slices that have no text, or with a sample of them.
+
+    Slices are dealt with as they are read from the ledger, so that memory does not grow with them. The captioners
+    ``shuffled``, ``imported`` and, with ``beside``, ``report`` hold the texts that they hand out.
 
     Args:
         config: Settings.
@@ -118,8 +120,7 @@ def _given(ref: SliceRef, texts: dict[str, str], case: Case | None) -> Written:
         return Written(ref.key, "", ("no-text",))
     if case is None:
         return Written(ref.key, text)
-    flags = flags_of(text, plane=ref.plane.name.lower(), modality=MODALITY_WORDS[case.modality])
-    return Written(ref.key, text, flags)
+    return untrusted(ref.key, text, ref.plane, case.modality)
 
 
 def sampled(config: CaptionConfig, ledger: CaptionStore) -> Iterable[SliceRef]:

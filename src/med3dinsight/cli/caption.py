@@ -89,29 +89,41 @@ _WHY = {
 
 
 def _say_forecast(told: dict[str, Any]) -> list[str]:
+    from ..captions.wording import counted
+
+    slices = counted(told["slices"], "slice")
     if "requests" not in told:
-        return [f"forecast: {told['slices']} slices"]
+        return [f"forecast: {slices}"]
     cost = "an unknown price: see caption.prices" if told["most_usd"] is None else f"{told['most_usd']:.2f} USD at most"
-    lines = [f"forecast: {told['slices']} slices, {told['requests']} requests to send, {cost}"]
+    lines = [f"forecast: {slices}, {counted(told['requests'], 'request')} to send, {cost}"]
     return lines + [f"note: {note}" for note in told["notes"]]
 
 
 def _say(result: dict[str, Any]) -> str:
-    words = [f"captioned {result['captioned']} slices with {result['captioner']}"]
-    told = (
-        ("requests_sent", "{} requests sent"),
-        ("cost_usd", "{:.4f} USD"),
-        ("unfilled", "{} more were asked for, and nothing informative was left"),
-        ("without_text", "{} slices have no text and are left out of training"),
-        ("quarantined", "of these {} because no answer could be read"),
-        ("held_back", "of these {} because a name may stand in their scans' pixels"),
-        ("flagged", "{} texts are flagged: see them by `med3dinsight caption-audit`"),
-    )
-    words += [text.format(result[name]) for name, text in told if result.get(name)]
+    from ..captions.wording import counted
+
+    words = [f"captioned {counted(result['captioned'], 'slice')} with {result['captioner']}"]
+    if sent := result.get("requests_sent"):
+        words.append(f"{counted(sent, 'request')} sent")
+    if cost := result.get("cost_usd"):
+        words.append(f"{cost:.4f} USD")
+    if more := result.get("unfilled"):
+        words.append(f"{counted(more, 'more was', 'more were')} asked for, and nothing informative was left")
+    if without := result.get("without_text"):
+        have = counted(without, "slice has no text and is", "slices have no text and are")
+        words.append(f"{have} left out of training")
+    if unread := result.get("quarantined"):
+        words.append(f"of these {unread} because no answer could be read")
+    if held := result.get("held_back"):
+        words.append(f"of these {held} because a name may stand in the pixels of the scan")
+    if flagged := result.get("flagged"):
+        words.append(f"{counted(flagged, 'text is', 'texts are')} flagged: look by `med3dinsight caption-audit`")
     if left := result.get("left", 0):
         stopped = result.get("stopped", "")
         why = "answers" if stopped == "files" and not result.get("files") else stopped
-        words.append(f"{left} slices are left to do: {_WHY.get(why, 'run it again for the rest')}")
+        words.append(
+            f"{counted(left, 'slice is', 'slices are')} left to do: {_WHY.get(why, 'run it again for the rest')}"
+        )
     if files := result.get("files"):
         words.append("files: " + ", ".join(map(str, files)))
     return "\n".join(["; ".join(words), *(f"note: {note}" for note in result.get("notes", ()))])

@@ -38,9 +38,11 @@ def caption_audit(
 
 
 def _say(result: dict[str, Any]) -> str:
+    from ..captions.wording import counted
+
     parts = ("plane", "modality", "side", "organs")
     shares = [f"{name} {100 * result[name]:.1f} %" for name in parts if result[name] is not None]
     score = result["score"]
     trust = "nothing in them can be checked" if score is None else f"{100 * score:.1f} % contradict nothing"
     right = f" (right: {', '.join(shares)})" if shares else ""
-    return f"audited {result['texts']} texts of {result['captioner']}: {trust}{right}: {result['page']}"
+    return f"audited {counted(result['texts'], 'text')} of {result['captioner']}: {trust}{right}: {result['page']}"

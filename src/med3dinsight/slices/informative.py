@@ -7,12 +7,13 @@ one beside it, the slice farthest from all chosen ones takes its place, until th
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import Case, SliceRef
+from ..records import Case, Crop, SliceRef
 from ..types import Plane, Shape3
 from ..workspace.voxel_store import VoxelStore, cut
 from .emptiness import EMPTY_LEVEL, EMPTY_SHARE
@@ -42,17 +43,29 @@ class Informative:
     seed: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chosen:
-    """Slices, and how many of those asked for there are not.
+    """Slices in the order of their volumes, crops, planes and indices, which can be gone through as often as needed.
+
+    Only their indices are kept, two bytes each.
 
     Attributes:
-        slices: In the order of their volumes, crops, planes and indices.
         unfilled: Slices of the quotas that nothing was left for.
     """
 
-    slices: list[SliceRef]
-    unfilled: int
+    unfilled: int = 0
+    _planes: list[tuple[Crop, Plane, NDArray[np.uint16]]] = field(default_factory=list)
+
+    def add(self, crop: Crop, plane: Plane, indices: list[int], quota: int) -> None:
+        """Takes the slices of one plane of a crop, of which so many were asked for."""
+        self._planes.append((crop, plane, np.array(indices, dtype=np.uint16)))
+        self.unfilled += quota - len(indices)
+
+    def __len__(self) -> int:
+        return sum(len(indices) for *_, indices in self._planes)
+
+    def __iter__(self) -> Iterator[SliceRef]:
+        return (SliceRef(crop, plane, index) for crop, plane, indices in self._planes for index in indices.tolist())
 
 
 def plan_informative(
@@ -64,7 +77,7 @@ def plan_informative(
     positions_per_plane: Quota,
     rule: Informative,
 ) -> Chosen:
-    """Lists the informative slices of all volumes, one volume after another; those of a volume hang on no other.
+    """Chooses the informative slices of all volumes, one volume after another; those of a volume hang on no other.
 
     Args:
         store: The prepared volumes.
@@ -78,8 +91,7 @@ def plan_informative(
         ConfigError: A crop has fewer voxels along an edge than slices are asked for.
         InputError: A volume is not cubic and ``whole`` is set.
     """
-    slices: list[SliceRef] = []
-    unfilled = 0
+    chosen = Chosen()
     for case in sorted(store.cases.values(), key=lambda case: case.id):
         volume = store.volume(case.id)
         outline = find_outline(volume, case)
@@ -87,9 +99,8 @@ def plan_informative(
             box = (crop.size,) * 3
             for plane, quota in zip(Plane, quotas(positions_per_plane, crop.size), strict=True):
                 indices = informative_indices(volume, case, outline, plane, quota, rule, crop.origin, box)
-                slices += [SliceRef(crop, plane, index) for index in indices]
-                unfilled += quota - len(indices)
-    return Chosen(slices, unfilled)
+                chosen.add(crop, plane, indices, quota)
+    return chosen
 
 
 def informative_indices(

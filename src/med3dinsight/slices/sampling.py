@@ -42,7 +42,30 @@ def quotas(positions_per_plane: Quota, size: int) -> tuple[int, int, int]:
 def plan_slices(
     cases: Iterable[Case], *, whole: bool, crop_size: int, crops_per_volume: int, positions_per_plane: Quota, seed: int
 ) -> list[SliceRef]:
-    """Lists the slices of all volumes: ``positions_per_plane`` of each plane of every crop.
+    """Lists the slices of all volumes, see :func:`each_slice`.
+
+    Raises:
+        ConfigError: A crop has fewer voxels along an edge than slices are asked for.
+        InputError: A volume is not cubic and ``whole`` is set.
+    """
+    return list(
+        each_slice(
+            cases,
+            whole=whole,
+            crop_size=crop_size,
+            crops_per_volume=crops_per_volume,
+            positions_per_plane=positions_per_plane,
+            seed=seed,
+        )
+    )
+
+
+def each_slice(
+    cases: Iterable[Case], *, whole: bool, crop_size: int, crops_per_volume: int, positions_per_plane: Quota, seed: int
+) -> Iterator[SliceRef]:
+    """Yields the slices of all volumes, in memory for the crops of one volume alone.
+
+    There are ``positions_per_plane`` of each plane of every crop.
 
     Args:
         cases: The prepared volumes, in any order; the result is in the order of their ids.
@@ -52,18 +75,32 @@ def plan_slices(
         positions_per_plane: Equally spaced slices a plane: one count, or three for axial, coronal and sagittal.
         seed: Changes the drawn crops.
 
-    Returns:
+    Yields:
         Slices sorted by case id, then in the order the crops were drawn, then plane and index.
 
     Raises:
         ConfigError: A crop has fewer voxels along an edge than slices are asked for.
         InputError: A volume is not cubic and ``whole`` is set.
     """
-    slices: list[SliceRef] = []
     for case in sorted(cases, key=lambda case: case.id):
         for crop in crops_of(case, whole, crop_size, crops_per_volume, seed):
-            slices.extend(slices_of_crop(crop, positions_per_plane))
-    return slices
+            yield from slices_of_crop(crop, positions_per_plane)
+
+
+def count_slices(
+    cases: Iterable[Case], *, whole: bool, crop_size: int, crops_per_volume: int, positions_per_plane: Quota
+) -> int:
+    """Returns how many slices :func:`each_slice` yields of all volumes, without drawing a crop.
+
+    Raises:
+        ConfigError, InputError: Whatever any volume would make :func:`each_slice` raise.
+    """
+    total = 0
+    for case in cases:
+        size = _whole_crop(case).size if whole else crop_size
+        crops = 1 if whole else min(crops_per_volume, possible_crops(case, size))
+        total += crops * sum(quotas(positions_per_plane, size))
+    return total
 
 
 def crops_of(case: Case, whole: bool, crop_size: int, crops_per_volume: int, seed: int) -> list[Crop]:

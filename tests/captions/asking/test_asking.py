@@ -11,6 +11,7 @@ from faulty_model import PRICE, Books, FaultyModel, ask, body_about, text_of
 
 from med3dinsight.captions.asking.chat import ChatReply, FatalError
 from med3dinsight.captions.asking.jobs import Job
+from med3dinsight.captions.asking.length import MOST_CHARACTERS
 from med3dinsight.workspace.answer_ledger import NANO, AnswerLedger
 
 
@@ -76,7 +77,10 @@ def test_strange_texts_are_flagged_and_never_bought_again(tmp_path: Path) -> Non
     kept = Books()
     ask(tmp_path, model, kept.jobs(1), kept)
     assert kept.texts == books.texts
-    assert len(kept.texts["s0"]) > 1_000_000
+    assert len(kept.texts["s0"]) == MOST_CHARACTERS
+    with AnswerLedger(tmp_path) as ledger:
+        (key,) = model.asked
+        assert [len(raw) > 1_000_000 for raw in ledger.raw(key)] == [True]
 
 
 @pytest.mark.parametrize("faults", [0.0, 0.3])

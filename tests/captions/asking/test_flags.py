@@ -39,6 +39,7 @@ def test_a_text_is_flagged_for_what_it_holds(text: str, flag: str) -> None:
         "A transverse slice. Unlike a coronal one, both kidneys are cut.\nThe aorta measures 2.1 cm.",
         "The superior sagittal sinus and the coronal suture are bright.",
         "The gallbladder cannot be seen.",
+        "Both lungs at the level of T1 and T2; a rib leaves each.",
     ],
 )
 def test_a_good_text_is_not_flagged(text: str) -> None:
@@ -49,6 +50,11 @@ def test_what_the_model_answered_counts_before_its_words() -> None:
     assert flags_of("An axial slice.", plane="axial", said_plane="Sagittal") == ("wrong-plane",)
     assert flags_of("A slice.", modality="MR", said_modality="CT") == ("wrong-modality",)
     assert flags_of("A coronal CT slice.", said_plane="coronal", said_modality="CT") == ()
+
+
+def test_a_transverse_colon_is_no_plane() -> None:
+    assert flags_of("The transverse colon, and transverse processes.", plane="coronal", modality="CT") == ()
+    assert flags_of("A transverse section.", plane="coronal", modality="CT") == ("wrong-plane",)
 
 
 @given(st.text(max_size=300))

@@ -105,7 +105,7 @@ def test_scans_with_writing_in_them_stay_and_the_others_go(study, elsewhere):
     with CaptionStore(work.captions) as ledger:
         assert {key.split(":")[0] for key in ledger.texts("openai")} == {"clean"}
     store = VoxelStore(work.prepared)
-    renderer, (slices, _) = SliceRenderer(store), plan(settings(**remote), store, whole=False)
+    renderer, slices = SliceRenderer(store), plan(settings(**remote), store, whole=False)
     assert set(elsewhere.shown) == {picture_of(renderer.view(ref), 64) for ref in slices if ref.crop.case == "clean"}
     assert "1 DICOM scan" in result.notes[0]
 

@@ -1,1 +1,1 @@
-"""Asks a chat model about many slices: nothing paid is lost or paid twice, and a budget is a hard cap."""
+"""Asks a chat model about many slices: no answer is lost or asked for again, and a budget is a hard cap."""

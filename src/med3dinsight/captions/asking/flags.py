@@ -21,15 +21,18 @@ _INSTRUCTION = re.compile(
     r"\b(?:ignore|disregard|forget)\s+(?:\w+\s+){0,3}(?:instructions?|prompts?|rules?)\b|\bsystem prompt\b",
     re.IGNORECASE,
 )
+# "Transverse" is also a colon, a process and a sinus, and T1 and T2 are vertebrae.
+_PICTURE = r"(?:CT|MRI?|computed|magnetic|planes?|slices?|sections?|views?|images?|cuts?|scans?|pictures?|orientation)"
 _PLANES = {
-    "axial": r"\b(?:axial|transverse|transaxial)\b",
+    "axial": rf"\b(?:axial|transaxial|transverse(?=[ -]{_PICTURE}\b))\b",
     "coronal": r"\bcoronal\b(?!\s+sutures?)",
     "sagittal": r"\b(?:para|mid)?sagittal\b(?!\s+(?:sinus|sutures?))",
 }
 # Words that only the one modality's texts have.
 _MODALITIES = {
     "CT": r"\b(?:CT|computed tomograph\w*|hounsfield|HU)\b",
-    "MR": r"\b(?:MRI?|magnetic resonance\w*|T[12]|FLAIR|(?:hyper|hypo)intense)\b",
+    "MR": r"\b(?:MRI?|magnetic resonance\w*|T[12](?:w|(?=[ -](?:weight|image|signal|sequence)))|FLAIR"
+    r"|(?:hyper|hypo)intense)\b",
 }
 _PLANE_WORDS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _PLANES.items()}
 _MODALITY_WORDS = {name: re.compile(pattern) for name, pattern in _MODALITIES.items()}

@@ -9,6 +9,7 @@ from ...workspace.answer_ledger import Answer
 from .chat import ChatReply
 from .flags import flags_of
 from .jobs import Description, Job
+from .length import shortened
 
 REFUSED = Answer("refused", "", ("refused",))
 QUARANTINED = Answer("quarantined", "", ("quarantined",))
@@ -16,6 +17,8 @@ QUARANTINED = Answer("quarantined", "", ("quarantined",))
 
 def read_reply(reply: ChatReply, job: Job, parse: Callable[[str], Description]) -> Answer | None:
     """Returns what a reply says; None where it cannot be read and is to be asked for again.
+
+    Its text is cut where it is too long to be read by anybody; the reply itself is kept whole by the ledger.
 
     Args:
         reply: As it came.
@@ -33,4 +36,4 @@ def read_reply(reply: ChatReply, job: Job, parse: Callable[[str], Description]) 
     if not text.strip():
         return None
     flags = flags_of(text, plane=job.plane, modality=job.modality, said_plane=said.plane, said_modality=said.modality)
-    return Answer("answered", text, flags)
+    return Answer("answered", shortened(text), flags)

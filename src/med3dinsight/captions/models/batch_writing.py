@@ -1,7 +1,7 @@
 """Slices become request files, to be uploaded as batches elsewhere; nothing is sent from here.
 
-A question is in one file at a time until its answer is read, so nothing is paid twice; what it can cost is reserved in
-the answer ledger when it is written, so a budget holds over batches too.
+A question is in one file at a time until its answer is read, so that it is not written twice; what it can cost is
+reserved in the answer ledger when it is written, so a budget holds over batches too.
 """
 
 from __future__ import annotations

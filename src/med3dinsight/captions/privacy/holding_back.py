@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...records import Case
 from ...volumes.dicom_flags import BURNED_IN, COLOUR, NOT_SAID, SECONDARY_CAPTURE, ULTRASOUND
+from ..wording import counted
 from .tripwire import find_burnt_in
 
 #: Why a case is held back, by what its header says.
@@ -50,11 +51,12 @@ def told_of(cases: Sequence[Case]) -> tuple[str, ...]:
     told = []
     if silent:
         told.append(
-            f"the headers of {silent} DICOM scans do not say whether there is writing in the pixels: look at some"
+            f"the headers of {counted(silent, 'DICOM scan')} do not say whether there is writing in the pixels: "
+            "look at some slices"
         )
     if unknown:
         told.append(
-            f"{unknown} scans were prepared by an earlier version, which did not read whether DICOM headers say that "
-            "there is writing in the pixels: prepare them again, or look at some"
+            f"{counted(unknown, 'scan was', 'scans were')} prepared by an earlier version, which did not read whether "
+            "DICOM headers say that there is writing in the pixels: prepare again, or look at some slices"
         )
     return tuple(told)

@@ -14,7 +14,7 @@ from .captions import captioner_in_words
 
 #: What an arm may change of its pre-training without a table of its own.
 _OWN = ("captioner", "encoder", "method")
-_STAGES = ("fetch", "prepare", "caption", "embed", "pretrain", "finetune", "evaluate", "localize", "probe")
+_STAGES = ("fetch", "prepare", "caption", "audit", "embed", "pretrain", "finetune", "evaluate", "localize", "probe")
 
 
 @dataclass(frozen=True)

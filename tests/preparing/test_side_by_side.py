@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,31 @@ from med3dinsight.preparing.run import run
 from med3dinsight.workspace import Workspace
 from med3dinsight.workspace.voxel_store import VoxelStore, read_manifest
 
+#: Kills itself a moment after so many steps in the files of the workspace, counted from the first scan that is done.
 KILLED = """
-import sys
+import os, signal, sys, threading, time
 from med3dinsight.preparing.config import PrepareConfig
 from med3dinsight.preparing.run import run
 from med3dinsight.workspace import Workspace
-config = PrepareConfig(source=sys.argv[1], protocol="native", spacing_mm=0.2, workers=2)
-run(config, Workspace(sys.argv[2]))
+
+source, root, steps, seconds = *sys.argv[1:3], int(sys.argv[3]), float(sys.argv[4])
+done = -1
+
+def kill():
+    time.sleep(seconds)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def count(event, args):
+    global done
+    if event in ("open", "os.rename", "os.remove") and str(args[0]).startswith(root):
+        if done >= 0 or str(args[0]).endswith("manifest.jsonl") and args[1] == "a":
+            done += 1
+        if done == steps:
+            threading.Thread(target=kill).start()
+
+config = PrepareConfig(source=source, protocol="native", spacing_mm=0.2, workers=2)
+sys.addaudithook(count)
+run(config, Workspace(root))
 """
 
 
@@ -111,13 +128,9 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(tmp_path, sc
     environment = {**os.environ, "PYTHONPATH": str(Path(med3dinsight.__file__).parents[1])}
     dice, counts = random.Random(0), []
     for _ in range(6):
-        child = subprocess.Popen([sys.executable, "-c", KILLED, str(source), str(killed.root)], env=environment)
-        before, deadline = len(read_manifest(killed.prepared)), time.monotonic() + 30
-        while len(read_manifest(killed.prepared)) <= before and child.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        time.sleep(dice.uniform(0, 0.1))
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+        steps, seconds = str(dice.randint(1, 24)), str(dice.uniform(0, 0.002))
+        command = [sys.executable, "-c", KILLED, str(source), str(killed.root), steps, seconds]
+        assert subprocess.run(command, env=environment, timeout=120, check=False).returncode in (0, -signal.SIGKILL)
         counts.append(len(read_manifest(killed.prepared)))
         assert list(VoxelStore(killed.prepared).verify()) == []
     assert counts == sorted(counts)

@@ -27,7 +27,7 @@ from med3dinsight.workspace import Workspace
 
 def told(done, total, note=""):
     print(done, flush=True)
-    time.sleep(0.05)
+    time.sleep(0.1)
 
 config = PrepareConfig(source=sys.argv[1], protocol="native", spacing_mm=2.0, workers=int(sys.argv[3]))
 run(config, Workspace(sys.argv[2]), progress=told)

@@ -20,6 +20,7 @@ from med3dinsight.captions.run import run
 from med3dinsight.config import build
 from med3dinsight.errors import ConfigError, FatalError, PrivacyError
 from med3dinsight.workspace import Workspace
+from med3dinsight.workspace.answer_ledger import NANO, AnswerLedger
 from med3dinsight.workspace.caption_store import CaptionStore
 from med3dinsight.workspace.overview import remove_stage
 from med3dinsight.workspace.provenance import RECORD
@@ -108,6 +109,23 @@ def test_an_answer_that_cannot_be_read_is_quarantined_for_good(workspace: Worksp
         (workspace.captions / "openai" / RECORD).unlink()
         run(config(server), workspace)
         assert len(server.requests) == 3 * SLICES
+
+
+def test_answers_that_were_cut_are_counted_and_asked_for_once(workspace: Workspace) -> None:
+    cut = completion('{"modality": "CT", "pla')
+    cut["choices"][0]["finish_reason"] = "length"
+    with scripted_server(Scripted(body=cut)) as server:
+        result = run(config(server), workspace)
+        assert (result.quarantined, result.cut, result.requests_sent) == (SLICES, SLICES, SLICES)
+
+
+def test_what_may_have_been_paid_for_nothing_is_told(workspace: Workspace, tmp_path: Path) -> None:
+    with AnswerLedger(workspace.asked, create=True) as ledger:
+        ledger.reserve("of a run that was killed", NANO // 4).result()
+    with scripted_server(described("The lung.")) as server:
+        result = run(config(server, prices=prices(tmp_path)), workspace)
+    assert result.in_doubt_usd == 0.25
+    assert result.cost_usd == pytest.approx(SLICES * 0.097), "of another run"
 
 
 def test_texts_that_contradict_the_slice_are_flagged_and_kept(workspace: Workspace) -> None:

@@ -76,6 +76,23 @@ def test_processes_ask_in_shards_and_leave_one_ledger(workspace: Workspace) -> N
         assert (again.captioned, len(server.requests)) == (SLICES, SLICES), "the one ledger knows all of them"
 
 
+@pytest.mark.usefixtures("here", "small_shards")
+@pytest.mark.parametrize(("workers", "processes", "share"), [(2, 2, 3), (8, 7, 1)])
+def test_all_processes_together_keep_to_the_concurrency(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, workers: int, processes: int, share: int
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def engine(ask: Any, shards: Any, at_a_time: int) -> Any:
+        seen.extend((at_a_time, shard.concurrency) for shard in shards)
+        return iter(())
+
+    monkeypatch.setitem(ENGINES, "local", engine)
+    with scripted_server(GOOD) as server:
+        run(config(server, engine="local", workers=workers, concurrency=7), workspace)
+    assert set(seen) == {(processes, share)}
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("here", "small_shards")
 def test_a_budget_holds_over_all_processes(workspace: Workspace, tmp_path: Path) -> None:

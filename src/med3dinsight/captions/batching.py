@@ -21,6 +21,7 @@ from .asking.budget import Budget
 from .asking.jobs import Job
 from .chatting import let_go
 from .models.batch_reading import BatchRead, read_batch
+from .models.batch_recovery import recover_all
 from .models.batch_writing import BatchWritten, write_batch
 from .privacy.audit_log import NAME, AuditLog
 from .prompts.answer import parse_answer
@@ -35,14 +36,24 @@ class Batched:
     """What became of the slices.
 
     Attributes:
+        folder: Name of the folder of the request files.
         read: What was in the files that came back.
         written: What was written to go out.
         cost_usd: What the answers read now cost.
+        in_doubt_usd: What may have been paid for questions that no answer will come to.
     """
 
+    folder: str
     read: BatchRead
     written: BatchWritten
     cost_usd: float
+    in_doubt_usd: float
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many slices wait for answers to request files, by the folder of the files."""
+        own = {self.folder: self.written.waiting} if self.written.waiting else {}
+        return own | self.written.elsewhere
 
 
 def ask_by_files(
@@ -87,14 +98,15 @@ def ask_by_files(
     with AnswerLedger(workspace.asked, create=True) as answers, AuditLog(workspace.asked / NAME) as log:
         log.allowed(chatting.permission)
         before = answers.paid()
+        recover_all(answers, workspace.asked)
         budget = Budget(config.budget_usd, chatting.price, answers.spent())
         (folder / ANSWERS).mkdir(parents=True, exist_ok=True)
         files = sorted((folder / ANSWERS).glob("*.jsonl"))
-        read = read_batch(files, answers, folder, parse=parse_answer, budget=budget)
+        read = read_batch(files, answers, folder, parse=parse_answer, budget=budget, same_again=config.always_same)
         cost = (answers.paid() - before) / NANO
         unknown = _unanswered(chatting.jobs(store, let_go(chatting, store, missing, put)), answers, put)
         written = write_batch(unknown, answers, folder, budget=budget, log=wrote)
-    return Batched(read, written, cost)
+        return Batched(folder.name, read, written, cost, answers.in_doubt() / NANO)
 
 
 def _unanswered(jobs: Iterator[Job], answers: AnswerLedger, put: Callable[[list[Written]], None]) -> Iterator[Job]:

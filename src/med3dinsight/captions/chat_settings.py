@@ -39,7 +39,7 @@ class ChatSettings(StageConfig):
         le=2048,
         description="edge of the picture that is shown, in pixels; more may cost more; left out: what suits the model",
     )
-    concurrency: int = Field(16, ge=1, le=1024, description="requests at a time of a process, at most")
+    concurrency: int = Field(16, ge=1, le=1024, description="requests at a time, at most, of all processes together")
     timeout_seconds: float = Field(120.0, gt=0, le=3600, description="longest wait for one answer")
     budget_usd: float | None = Field(None, gt=0, description="never more than this is spent, in USD, earlier runs too")
     prices: Path | None = Field(None, description="TOML file with the prices of models; without it costs are unknown")
@@ -47,3 +47,8 @@ class ChatSettings(StageConfig):
     policy: Path | None = Field(None, description="TOML file that says who allowed it, for which data and endpoint")
     hub: bool = Field(False, description="local: the model may be downloaded by name")
     device: str = Field("auto", description="local: auto, cpu, cuda or cuda:N")
+
+    @property
+    def always_same(self) -> bool:
+        """Whether the model gives the same answer to the same question."""
+        return self.temperature == 0 and not self.reasons

@@ -14,6 +14,7 @@ from ..workspace.voxel_store import VoxelStore
 from .asking.asking import ask_all
 from .asking.jobs import Asked, Outcome
 from .asking.shards import SHARD_SLICES, ask_in_shards, merge_left_shards
+from .models.batch_recovery import recover_all
 from .models.registry import CHAT_MODELS
 from .privacy.audit_log import NAME, AuditLog
 from .privacy.logged_model import logged
@@ -65,11 +66,14 @@ def ask_about(
         progress(done, total, _forecast(chatting, min(total - done, config.sample or total)))
         free = let_go(chatting, store, missing, put)
         merge_left_shards(answers)
+        recover_all(answers, workspace.asked)
         if config.engine == "ray" or config.workers != 1:
-            return _ask_in_shards(chatting, workspace, answers, store, free, deliver)
+            asked = _ask_in_shards(chatting, workspace, answers, store, free, deliver)
+            asked.in_doubt_usd = answers.in_doubt() / NANO
+            return asked
         model = CHAT_MODELS[config.captioner](config)
         with AuditLog(workspace.asked / NAME) as log:
-            return ask_all(
+            asked = ask_all(
                 chatting.jobs(store, free),
                 logged(model, log, chatting.permission),
                 answers,
@@ -79,6 +83,8 @@ def ask_about(
                 budget_usd=config.budget_usd,
                 price=chatting.price,
             )
+        asked.in_doubt_usd = answers.in_doubt() / NANO
+        return asked
 
 
 def _forecast(chatting: Chatting, left: int) -> str:
@@ -101,14 +107,16 @@ def _ask_in_shards(
 ) -> Asked:
     """Asks from several processes; each has a ledger of its own, which is merged when its shard is done."""
     config = chatting.config
+    workers = config.workers or (usable_cores() if config.engine == "local" else 0)
     return ask_in_shards(
-        ShardAsker(chatting, workspace.root),
+        ShardAsker(chatting, workspace.root, answers.waiting_keys()),
         slices,
         answers,
         fingerprint=lambda ref: chatting.fingerprint(store, ref),
         deliver=deliver,
         engine=config.engine,
-        workers=config.workers or (usable_cores() if config.engine == "local" else 0),
+        workers=min(workers, config.concurrency),
+        concurrency=config.concurrency,
         budget_usd=config.budget_usd,
         most_usd=chatting.most_usd(),
         shard_slices=SHARD_SLICES,

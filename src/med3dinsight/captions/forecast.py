@@ -26,9 +26,9 @@ def forecast(config: CaptionConfig, workspace: Workspace) -> dict[str, Any]:
     """Says what captioning would take, and refuses what it would refuse; nothing is sent or changed.
 
     Returns:
-        ``{"slices"}``, and for a chat model also ``{"requests", "most_usd", "notes"}``: how many questions are not
-        answered yet, what they cost at most (None where no price is known), and what to look at before slices leave
-        this machine.
+        ``{"slices"}``, and for a chat model also ``{"requests", "most_usd", "notes"}``: how many questions are
+        neither answered nor waiting in batch files, what they cost at most (None where no price is known), and what to
+        look at before slices leave this machine.
 
     Raises:
         UserError: As :func:`~med3dinsight.captions.run.run`.
@@ -71,5 +71,5 @@ def _unanswered(chatting: Chatting, workspace: Workspace, store: VoxelStore, sli
     with AnswerLedger(workspace.asked) as answers:
         for chunk in in_chunks(slices, _CHUNK):
             prints = [chatting.fingerprint(store, ref) for ref in chunk]
-            known = answers.find(prints)
+            known = answers.find(prints).keys() | answers.waiting(prints).keys()
             yield from (ref for ref, name in zip(chunk, prints, strict=True) if name not in known)

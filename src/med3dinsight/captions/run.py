@@ -36,8 +36,11 @@ class CaptionResult:
     Attributes:
         captioned: Slices that have a text of this captioner now.
         quarantined: Slices whose answers could not be read; they are not asked about again.
+        cut: How many of these because the answer was longer than ``max_tokens``.
         requests_sent: Questions of this run to a chat model.
         cost_usd: What they cost, as far as prices are known.
+        in_doubt_usd: What runs so far may have paid for without an answer, as they were killed or cut off; it counts as
+            spent.
         captioner: The name that the texts are kept under.
         unfilled: Slices of the quotas that no informative slice was left for.
         without_text: Slices that have none, for whatever reason; training leaves them out.
@@ -46,6 +49,8 @@ class CaptionResult:
         flagged: Slices whose text has a flag.
         stopped: "budget" or "files" (request files wait for answers) where that ended it, else "".
         files: Request files that were written, to be uploaded.
+        waiting: Slices whose question waits for the answer to a request file, of this run or of an earlier one.
+        waiting_for: Whose files these are: names of folders in ``asked``.
         notes: What to look at because slices left this machine, a sentence each.
         done_before: True where the stage was complete and nothing was done.
     """
@@ -63,6 +68,10 @@ class CaptionResult:
     stopped: str = ""
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    cut: int = 0
+    in_doubt_usd: float = 0.0
+    waiting: int = 0
+    waiting_for: tuple[str, ...] = ()
     done_before: bool = False
 
 
@@ -158,4 +167,8 @@ def _result(config: CaptionConfig, ledger: CaptionStore, unfilled: int, effort: 
         flagged=ledger.num_flagged(name) - without,
         stopped=effort.stopped,
         files=effort.files,
+        cut=ledger.num_written(name, only_flag="cut"),
+        in_doubt_usd=effort.in_doubt_usd,
+        waiting=sum(effort.waiting.values()),
+        waiting_for=tuple(sorted(effort.waiting)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..workspace import Workspace
@@ -25,10 +26,11 @@ class ShardAsker:
     Args:
         chatting: As settled.
         root: Folder of the workspace.
+        waiting: Places of the questions that wait in batch files, by key; a shard's ledger does not know them.
     """
 
-    def __init__(self, chatting: Chatting, root: Path) -> None:
-        self._chatting, self._root = chatting, root
+    def __init__(self, chatting: Chatting, root: Path, waiting: Mapping[str, str]) -> None:
+        self._chatting, self._root, self._waiting = chatting, root, waiting
 
     def __call__(self, shard: Shard) -> ShardDone:
         """Asks about all slices of a shard.
@@ -49,8 +51,9 @@ class ShardAsker:
                 answers,
                 parse=parse_answer,
                 deliver=outcomes.extend,
-                concurrency=config.concurrency,
+                concurrency=shard.concurrency,
                 budget_usd=shard.budget_usd,
                 price=self._chatting.price,
+                waiting=self._waiting,
             )
         return ShardDone(shard.folder, outcomes, asked)

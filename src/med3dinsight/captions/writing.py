@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..engines import usable_cores
@@ -33,12 +33,16 @@ class Effort:
         cost_usd: What their answers cost, as far as prices are known.
         stopped: "budget" or "files" where that ended it, else "".
         files: Request files to upload.
+        waiting: How many slices wait for answers to request files, by the name that these are kept under.
+        in_doubt_usd: What may have been paid for questions that no answer comes to.
     """
 
     requests_sent: int = 0
     cost_usd: float = 0.0
     stopped: str = ""
     files: tuple[str, ...] = ()
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    in_doubt_usd: float = 0.0
 
 
 def write_texts(
@@ -70,12 +74,23 @@ def write_texts(
         from .batching import ask_by_files
 
         batched = ask_by_files(chatting, workspace, ledger, store, missing, progress)
-        stopped = "files" if batched.written.waiting else "budget" if batched.written.left else ""
-        return Effort(0, batched.cost_usd, stopped, tuple(str(path) for path in batched.written.files))
+        return Effort(
+            cost_usd=batched.cost_usd,
+            stopped="files" if batched.waiting else "budget" if batched.written.left else "",
+            files=tuple(str(path) for path in batched.written.files),
+            waiting=batched.waiting,
+            in_doubt_usd=batched.in_doubt_usd,
+        )
     from .chatting import ask_about
 
     asked = ask_about(chatting, workspace, ledger, store, missing, progress)
-    return Effort(asked.requests_sent, asked.cost_usd, asked.stopped)
+    return Effort(
+        asked.requests_sent,
+        asked.cost_usd,
+        stopped=asked.stopped or ("files" if asked.waiting else ""),
+        waiting=asked.waiting,
+        in_doubt_usd=asked.in_doubt_usd,
+    )
 
 
 def _write(config: CaptionConfig, ledger: CaptionStore, texts: Iterable[list[Written]], progress: Progress) -> None:

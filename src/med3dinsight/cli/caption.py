@@ -74,7 +74,7 @@ def caption(
         run,
         settings,
         work,
-        say=_say,
+        say=say,
         dry_run=dry_run,
         forecast=forecast,
         say_forecast=_say_forecast,
@@ -85,7 +85,10 @@ _WHY = {
     "budget": "the budget is used up",
     "files": "upload each file as a batch, put what comes back into the folder `answers` beside it, and run it again",
     "answers": "no new question is to be asked; put what comes back into the folder `answers`, and run it again",
+    "elsewhere": "their questions wait for answers to request files of another captioner",
 }
+_CUT = "of these {} because the answer was longer than caption.max_tokens; a larger one asks all slices anew"
+_IN_DOUBT = "{:.4f} USD may have been paid for no answer, as runs were killed or cut off: they count as spent"
 
 
 def _say_forecast(told: dict[str, Any]) -> list[str]:
@@ -99,7 +102,8 @@ def _say_forecast(told: dict[str, Any]) -> list[str]:
     return lines + [f"note: {note}" for note in told["notes"]]
 
 
-def _say(result: dict[str, Any]) -> str:
+def say(result: dict[str, Any]) -> str:
+    """Returns what a reader is told of a result, a line of facts and notes on what to do."""
     from ..captions.wording import counted
 
     words = [f"captioned {counted(result['captioned'], 'slice')} with {result['captioner']}"]
@@ -107,6 +111,8 @@ def _say(result: dict[str, Any]) -> str:
         words.append(f"{counted(sent, 'request')} sent")
     if cost := result.get("cost_usd"):
         words.append(f"{cost:.4f} USD")
+    if doubt := result.get("in_doubt_usd"):
+        words.append(_IN_DOUBT.format(doubt))
     if more := result.get("unfilled"):
         words.append(f"{counted(more, 'more was', 'more were')} asked for, and nothing informative was left")
     if without := result.get("without_text"):
@@ -114,16 +120,31 @@ def _say(result: dict[str, Any]) -> str:
         words.append(f"{have} left out of training")
     if unread := result.get("quarantined"):
         words.append(f"of these {unread} because no answer could be read")
+    if cut := result.get("cut"):
+        words.append(_CUT.format(cut))
     if held := result.get("held_back"):
         words.append(f"of these {held} because a name may stand in the pixels of the scan")
     if flagged := result.get("flagged"):
         words.append(f"{counted(flagged, 'text is', 'texts are')} flagged: look by `med3dinsight caption-audit`")
     if left := result.get("left", 0):
         stopped = result.get("stopped", "")
-        why = "answers" if stopped == "files" and not result.get("files") else stopped
-        words.append(
-            f"{counted(left, 'slice is', 'slices are')} left to do: {_WHY.get(why, 'run it again for the rest')}"
-        )
+        if stopped == "files" and not result.get("files"):
+            stopped = "answers" if result["captioner"] in result.get("waiting_for", ()) else "elsewhere"
+        why = _WHY.get(stopped, "run it again for the rest")
+        words.append(f"{counted(left, 'slice is', 'slices are')} left to do: {why}")
     if files := result.get("files"):
         words.append("files: " + ", ".join(map(str, files)))
-    return "\n".join(["; ".join(words), *(f"note: {note}" for note in result.get("notes", ()))])
+    return "\n".join(["; ".join(words), *_waiting(result), *(f"note: {note}" for note in result.get("notes", ()))])
+
+
+def _waiting(result: dict[str, Any]) -> list[str]:
+    """Says whose files slices wait for, and what to do: without an answer they are never asked about again."""
+    folders = [f"asked/{name}" for name in result.get("waiting_for", ()) if name != result["captioner"]]
+    if not folders:
+        return []
+    where = ", ".join(folders)
+    return [
+        f"note: questions wait for answers to request files in {where}, and are asked nowhere else meanwhile: put what "
+        "comes back into the folder `answers` there and run the captioner that wrote them; or remove that folder to "
+        "have them asked again, and what was set aside for them counts as spent"
+    ]

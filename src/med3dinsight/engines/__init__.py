@@ -2,6 +2,6 @@
 
 from .attempt import Failed
 from .cores import usable_cores
-from .registry import ENGINES, Engine
+from .registry import ENGINES, Engine, num_processes
 
-__all__ = ["ENGINES", "Engine", "Failed", "usable_cores"]
+__all__ = ["ENGINES", "Engine", "Failed", "num_processes", "usable_cores"]

@@ -53,8 +53,14 @@ def run_ray(
             "the engine ray needs Ray, which is not installed", "pip install 'med3dinsight[ray]'"
         ) from None
     with _cluster(ray, workers):
-        at_a_time = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        yield from _Tasks(ray, function, at_a_time).run(items)
+        yield from _Tasks(ray, function, workers or cluster_cores()).run(items)
+
+
+def cluster_cores() -> int:
+    """Returns how many cores the cluster has that this process has reached: while the engine takes its items."""
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
 @contextlib.contextmanager

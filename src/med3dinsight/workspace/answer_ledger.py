@@ -8,46 +8,23 @@ whole nano-dollars (1 USD = 10⁹), rounded up.
 
 from __future__ import annotations
 
-import queue
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ..errors import WorkspaceError
+from .answer_tables import ANSWERS as ANSWERS
+from .answer_tables import ANSWERS_VERSION as ANSWERS_VERSION
+from .answer_tables import REMEDY as REMEDY
+from .answer_tables import connect, set_up
+from .answer_writer import AnswerWriter
 from .files import disk_errors
 from .sqlite_errors import sqlite_errors
 
-ANSWERS = "answers.sqlite"
-#: Version of the tables.
-ANSWERS_VERSION = 1
 NANO = 1_000_000_000
-#: What to do with a damaged file.
-REMEDY = "keep a copy: it holds answers that were paid for; `sqlite3 FILE .recover` reads what is left"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS attempts (
-  id INTEGER PRIMARY KEY, key TEXT NOT NULL, raw TEXT NOT NULL, model TEXT NOT NULL,
-  prompt_tokens INTEGER, completion_tokens INTEGER, cost INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS attempts_of ON attempts (key);
-CREATE TABLE IF NOT EXISTS answers (
-  key TEXT PRIMARY KEY, status TEXT NOT NULL, text TEXT NOT NULL, flags TEXT NOT NULL, attempt INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS reservations (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, cost INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS slices (fingerprint TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ledgers (id TEXT PRIMARY KEY, merged INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS money (spent INTEGER NOT NULL);
-INSERT INTO money SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM money);
-CREATE TRIGGER IF NOT EXISTS paid AFTER INSERT ON attempts
-  BEGIN UPDATE money SET spent = spent + NEW.cost; END;
-CREATE TRIGGER IF NOT EXISTS reserved AFTER INSERT ON reservations
-  BEGIN UPDATE money SET spent = spent + NEW.cost; END;
-CREATE TRIGGER IF NOT EXISTS released AFTER DELETE ON reservations
-  BEGIN UPDATE money SET spent = spent - OLD.cost; END;
-INSERT INTO ledgers SELECT lower(hex(randomblob(16))), 0 WHERE NOT EXISTS (SELECT 1 FROM ledgers WHERE merged = 0);
-"""
 _INSERT_ATTEMPT = "INSERT INTO attempts (key, raw, model, prompt_tokens, completion_tokens, cost) VALUES (?,?,?,?,?,?)"
 #: SQLite allows so many parameters in every build.
 _MOST_PARAMETERS = 900
@@ -114,28 +91,9 @@ class AnswerLedger:
         with disk_errors(self.path):
             folder.mkdir(parents=True, exist_ok=True)
         with sqlite_errors(self.path, REMEDY):
-            self._reader = self._connect()
-            self._set_up()
-        self._queue: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None]
-        self._queue = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write, name="answer-ledger", daemon=True)
-        self._writer.start()
-
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=FULL")
-        return database
-
-    def _set_up(self) -> None:
-        version = self._reader.execute("PRAGMA user_version").fetchone()[0]
-        if version > ANSWERS_VERSION:
-            self._reader.close()
-            raise WorkspaceError(
-                f"{self.path} has format {version}; this version reads up to {ANSWERS_VERSION}",
-                "use the version of med3dinsight that wrote it",
-            )
-        self._reader.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {ANSWERS_VERSION}; COMMIT;")
+            self._reader = connect(self.path)
+            set_up(self._reader, self.path)
+        self._writer = AnswerWriter(self.path)
 
     def __enter__(self) -> AnswerLedger:
         return self
@@ -145,55 +103,32 @@ class AnswerLedger:
 
     def close(self) -> None:
         """Writes what is queued and closes the file."""
-        if self._writer.is_alive():
-            self._queue.put(None)
-            self._writer.join()
+        self._writer.close()
         self._reader.close()
-
-    def _write(self) -> None:
-        """The writer thread: all that waits goes into one transaction."""
-        database = self._connect()
-        closing = False
-        while not closing:
-            batch = [self._queue.get()]
-            while not self._queue.empty():
-                batch.append(self._queue.get())
-            closing = None in batch
-            works = [item for item in batch if item is not None]
-            try:
-                with sqlite_errors(self.path, REMEDY):
-                    database.execute("BEGIN IMMEDIATE")
-                    results = [work(database) for work, _ in works]
-                    database.execute("COMMIT")
-            except BaseException as error:  # the thread lives on: whoever waits for a write is told
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                for _, future in works:
-                    future.set_exception(error)
-            else:
-                for (_, future), result in zip(works, results, strict=True):
-                    future.set_result(result)
-        database.close()
 
     def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Has the writer's thread do something in its next transaction; it is durable when the future is done."""
-        future: Future[T] = Future()
-        # Running futures cannot be cancelled: a write that was asked for is made, whoever still waits for it.
-        future.set_running_or_notify_cancel()
-        self._queue.put((work, future))
-        return future
+        return self._writer.submit(work)
 
-    def reserve(self, key: str, cost: int) -> Future[int]:
+    def reserve(self, key: str, cost: int, *, place: str = "", fingerprints: Iterable[str] = ()) -> Future[int]:
         """Writes down that a request is about to be sent; the future gives the reservation's number.
 
         Args:
             key: Of the request.
             cost: The most it can cost, in nano-dollars.
+            place: Of a question that goes out in a file: the folder where it *waits* until it is settled or released,
+                and is asked nowhere else.
+            fingerprints: Slices that a question in a file is about.
         """
+        prints = tuple(fingerprints)
 
         def work(database: sqlite3.Connection) -> int:
             cursor = database.execute("INSERT INTO reservations (key, cost) VALUES (?,?)", (key, cost))
-            return int(cursor.lastrowid or 0)
+            number = int(cursor.lastrowid or 0)
+            if place:
+                database.execute("INSERT OR REPLACE INTO waiting VALUES (?,?,?)", (key, place, number))
+                _index(database, prints, key)
+            return number
 
         return self.submit(work)
 
@@ -237,22 +172,72 @@ class AnswerLedger:
 
     def find(self, fingerprints: Sequence[str]) -> dict[str, Answer]:
         """Returns the answers of those slices that have one, by fingerprint."""
-        found: dict[str, Answer] = {}
-        for start in range(0, len(fingerprints), _MOST_PARAMETERS):
-            part = fingerprints[start : start + _MOST_PARAMETERS]
-            query = (
-                "SELECT fingerprint, status, text, flags FROM slices JOIN answers USING (key) "
-                f"WHERE fingerprint IN ({','.join('?' * len(part))})"
-            )
-            with sqlite_errors(self.path, REMEDY):
-                for fingerprint, status, text, flags in self._reader.execute(query, part):
-                    found[fingerprint] = Answer(status, text, tuple(flags.split()))
-        return found
+        query = "SELECT fingerprint, status, text, flags FROM slices JOIN answers USING (key) WHERE fingerprint IN"
+        rows = self._look_up(query, fingerprints)
+        return {name: Answer(status, text, tuple(flags.split())) for name, status, text, flags in rows}
 
     def answer(self, key: str) -> Answer | None:
         """Returns what became of a request; None where it is still to be asked."""
         row = self._row("SELECT status, text, flags FROM answers WHERE key = ?", key)
         return Answer(row[0], row[1], tuple(row[2].split())) if row else None
+
+    def waiting(self, fingerprints: Sequence[str]) -> dict[str, str]:
+        """Returns the places where questions about slices wait for their answer, by fingerprint."""
+        query = "SELECT fingerprint, place FROM slices JOIN waiting USING (key) WHERE fingerprint IN"
+        return dict(self._look_up(query, fingerprints))
+
+    def waits_in(self, key: str) -> str:
+        """Returns the place where a question waits for its answer; "" where it does not."""
+        row = self._row("SELECT place FROM waiting WHERE key = ?", key)
+        return str(row[0]) if row else ""
+
+    def waiting_keys(self) -> dict[str, str]:
+        """Returns the places of all questions that wait, by key."""
+        with sqlite_errors(self.path, REMEDY):
+            return dict(self._reader.execute("SELECT key, place FROM waiting"))
+
+    def waiting_places(self) -> dict[str, int]:
+        """Returns how many questions wait in each place."""
+        with sqlite_errors(self.path, REMEDY):
+            return dict(self._reader.execute("SELECT place, COUNT(*) FROM waiting GROUP BY place ORDER BY place"))
+
+    def adopt(self, place: str, questions: Iterable[tuple[str, int, Iterable[str]]]) -> Future[None]:
+        """Lets questions wait that went out in files before ledgers knew of it; those that were settled are left.
+
+        Args:
+            place: The folder of the files.
+            questions: Key, number of the reservation, and slices of each.
+        """
+        rows = [(key, number, tuple(prints)) for key, number, prints in questions]
+
+        def work(database: sqlite3.Connection) -> None:
+            for key, number, prints in rows:
+                done = database.execute(
+                    "INSERT OR IGNORE INTO waiting SELECT key, ?, id FROM reservations WHERE id = ? AND key = ?",
+                    (place, number, key),
+                )
+                if done.rowcount:
+                    _index(database, prints, key)
+
+        return self.submit(work)
+
+    def withdraw(self, keys: Iterable[str], *, paid: bool) -> Future[None]:
+        """Lets questions that wait be asked again.
+
+        Args:
+            keys: Of the questions.
+            paid: Whether they may have been paid for: then what was reserved stays spent.
+        """
+        rows = [(key,) for key in keys]
+
+        def work(database: sqlite3.Connection) -> None:
+            if not paid:  # which forgets that they wait
+                database.executemany(
+                    "DELETE FROM reservations WHERE id = (SELECT reservation FROM waiting WHERE key = ?)", rows
+                )
+            database.executemany("DELETE FROM waiting WHERE key = ?", rows)
+
+        return self.submit(work)
 
     def raw(self, key: str) -> list[str]:
         """Returns all replies to a request as they came, the oldest first."""
@@ -280,6 +265,21 @@ class AnswerLedger:
     def paid(self) -> int:
         """Returns what replies cost, without what may have been paid for none, in nano-dollars."""
         return int(self._row("SELECT COALESCE(SUM(cost), 0) FROM attempts")[0])
+
+    def in_doubt(self) -> int:
+        """Returns what may have been paid for questions that no answer will come to any more, in nano-dollars.
+
+        They were under way when a run was killed or a connection broke, or their files were given up; while a run asks,
+        what it has under way counts too.
+        """
+        query = "SELECT COALESCE(SUM(cost), 0) FROM reservations WHERE id NOT IN (SELECT reservation FROM waiting)"
+        return int(self._row(query)[0])
+
+    def _look_up(self, query: str, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(names), _MOST_PARAMETERS):
+            part = names[start : start + _MOST_PARAMETERS]
+            with sqlite_errors(self.path, REMEDY):
+                yield from self._reader.execute(f"{query} ({','.join('?' * len(part))})", part)
 
     def _row(self, query: str, *parameters: object) -> Any:
         with sqlite_errors(self.path, REMEDY):

@@ -67,6 +67,17 @@ def test_an_answer_that_cannot_be_read_is_asked_for_three_times_in_all_and_kept_
         assert ledger.raw(first) == ["{", '{"caption": 3}', '{"caption": " "}']
 
 
+@pytest.mark.parametrize(("temperature", "replies"), [(0, 1), (0.7, 3)])
+def test_an_answer_that_was_cut_is_asked_for_again_only_where_it_may_be_another(
+    tmp_path: Path, temperature: float, replies: int
+) -> None:
+    model, books = FaultyModel(answers=lambda _: ChatReply('{"caption": "An ax', 1, 60, "m", "length")), Books()
+    body = {**body_about(0), "temperature": temperature}
+    asked = ask(tmp_path, model, iter([Job("s0", "print", lambda: body)]), books)
+    assert (asked.quarantined, asked.requests_sent) == (1, replies)
+    assert books.flags["s0"] == ("quarantined", "cut")
+
+
 def test_strange_texts_are_flagged_and_never_bought_again(tmp_path: Path) -> None:
     long = "A coronal view of <b>everything</b> at http://x.example/ \u202e\ud800" + "x" * 1_000_000
     model = FaultyModel(answers=lambda _: ChatReply(json.dumps({"caption": long, "plane": "coronal"}), 1, 1, "m", ""))

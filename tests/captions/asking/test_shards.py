@@ -11,6 +11,7 @@ from faulty_model import PRICE, Books, ask_about_shard, body_about, text_of
 from med3dinsight.captions.asking.chat import FatalError
 from med3dinsight.captions.asking.jobs import Asked
 from med3dinsight.captions.asking.shards import SHARDS, ask_in_shards
+from med3dinsight.engines import ENGINES
 from med3dinsight.records import Crop, SliceRef
 from med3dinsight.types import Plane
 from med3dinsight.workspace.answer_ledger import NANO, Answer, AnswerLedger, Paid
@@ -73,6 +74,22 @@ def test_a_budget_is_shared_out_and_never_passed_and_more_money_goes_on(tmp_path
     assert run(tmp_path, 300, books, budget_usd=9.0, most_usd=most).requests_sent <= 3
     rest = run(tmp_path, 300, books, budget_usd=100.0, most_usd=most)
     assert (rest.left, rest.stopped, len(books.texts)) == (0, "", 300)
+
+
+@pytest.mark.parametrize(("workers", "concurrency", "shares"), [(1, 16, {16}), (3, 16, {5}), (2, 1, {1})])
+def test_processes_share_the_requests_that_may_be_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, concurrency: int, shares: set[int]
+) -> None:
+    seen: set[int] = set()
+
+    def here(function: Any, items: Any, _: int) -> Any:
+        for shard in items:
+            seen.add(shard.concurrency)
+            yield function(shard)
+
+    monkeypatch.setitem(ENGINES, "local", here)
+    run(tmp_path, 120, Books(), workers=workers, concurrency=concurrency)
+    assert seen == shares
 
 
 def test_what_a_run_that_ended_badly_paid_for_is_merged_by_the_next_one(tmp_path: Path) -> None:

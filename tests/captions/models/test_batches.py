@@ -44,8 +44,9 @@ def write(ledger: AnswerLedger, folder: Path, todo: list[Job], usd: float | None
     return write_batch(todo, ledger, folder, budget=Budget(usd, PRICE, ledger.spent()), **limits)
 
 
-def read(ledger: AnswerLedger, folder: Path, *files: Path) -> BatchRead:
-    return read_batch(files, ledger, folder, parse=parse_answer, budget=Budget(None, PRICE, ledger.spent()))
+def read(ledger: AnswerLedger, folder: Path, *files: Path, same_again: bool = False) -> BatchRead:
+    budget = Budget(None, PRICE, ledger.spent())
+    return read_batch(files, ledger, folder, parse=parse_answer, budget=budget, same_again=same_again)
 
 
 def requests_in(written: BatchWritten) -> list[dict[str, Any]]:
@@ -138,6 +139,18 @@ def test_an_unreadable_answer_is_asked_again_twice_and_then_quarantined(ledger: 
         assert (result.again, result.quarantined) == (again, quarantined)
     assert write(ledger, folder, jobs(1)).requests == 0
     assert ledger.raw(key_of(question(png(0)))) == ["I see a liver."] * 3
+
+
+@pytest.mark.parametrize("same_again", [True, False])
+def test_an_answer_that_was_cut_is_asked_again_only_where_it_may_be_another(
+    ledger: AnswerLedger, tmp_path: Path, same_again: bool
+) -> None:
+    cut = completion("An ax")
+    cut["choices"][0]["finish_reason"] = "length"
+    rows = requests_in(write(ledger, tmp_path / "batch", jobs(1)))
+    out = answered(tmp_path / "out.jsonl", rows, lambda n: (200, cut))
+    result = read(ledger, tmp_path / "batch", out, same_again=same_again)
+    assert (result.quarantined, result.again) == ((1, 0) if same_again else (0, 1))
 
 
 def test_one_refusal_is_believed_and_a_batch_refused_as_a_whole_is_not(ledger: AnswerLedger, tmp_path: Path) -> None:

@@ -7,32 +7,28 @@ the request is sent; its reply is on the disk, in the place of the reservation, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from ...errors import Med3DInsightError
 from ...workspace.answer_ledger import NANO, Answer, AnswerLedger
 from .budget import Budget
-from .chat import BusyError, ChatModel, ChatReply, DownError, FatalError, RefusedError
+from .chat import ChatModel, RefusedError
 from .jobs import Asked, Description, Job, Outcome
 from .pace import Pace, Patience
 from .prices import Price
-from .reading import QUARANTINED, read_reply
+from .reading import judge
 from .refusals import Refusals
 from .requests import key_of
 from .reserving import Reservations
+from .sending import Sender
 
 #: Slices that are looked up, and handed on, at a time.
 _CHUNK = 512
 #: Seconds after which what is done is handed on, however little.
 _SOON = 1.0
-#: An answer that cannot be read is asked for again so often.
-ASK_AGAIN = 2
 
 
 def ask_all(
@@ -46,6 +42,7 @@ def ask_all(
     budget_usd: float | None = None,
     price: Price | None = None,
     patience: Patience | None = None,
+    waiting: Mapping[str, str] | None = None,
 ) -> Asked:
     """Asks about every slice that is not answered in the ledger.
 
@@ -59,13 +56,14 @@ def ask_all(
         budget_usd: A hard cap in dollars on all that the ledger has ever paid.
         price: Of the model; needed by a budget.
         patience: How long to wait for a server in trouble.
+        waiting: Places of questions that wait in batch files, by key, beside those that the ledger knows of.
 
     Raises:
         FatalError: No request can be answered, or the server gave no answer for long. What was under way is kept.
         DiskFullError: What is told to be durable cannot be written.
     """
     budget = Budget(budget_usd, price, ledger.spent())
-    asking = _Asking(model, ledger, parse, deliver, budget, patience or Patience(), concurrency)
+    asking = _Asking(model, ledger, parse, deliver, budget, patience or Patience(), concurrency, waiting or {})
     return asyncio.run(_closing(model, asking.run(iter(jobs))))
 
 
@@ -90,9 +88,10 @@ class _Asking:
         budget: Budget,
         patience: Patience,
         concurrency: int,
+        waiting: Mapping[str, str],
     ) -> None:
-        self._model, self._ledger, self._parse, self._deliver = model, ledger, parse, deliver
-        self._budget, self._patience = budget, patience
+        self._ledger, self._parse, self._deliver = ledger, parse, deliver
+        self._budget, self._waiting = budget, waiting
         self._spent_before = budget.spent
         self._pace = Pace(concurrency, patience)
         # Twice as many slices as requests: the others are drawn, reserved or written meanwhile.
@@ -102,11 +101,11 @@ class _Asking:
         self._done: list[Outcome] = []
         self._handed_on = time.monotonic()
         self._under_way: dict[str, asyncio.Event] = {}
-        self._given_up: set[str] = set()
         self._error: BaseException | None = None
         self._ended = asyncio.Event()
         self._reservations = Reservations(ledger, budget, self._ended, self._exhausted)
         self._refusals = Refusals(ledger, self._finish)
+        self._sender = Sender(model, self._pace, patience, self._reservations, self._asked, self._ended, self._end)
 
     async def run(self, jobs: Iterator[Job]) -> Asked:
         tasks: set[asyncio.Task[None]] = set()
@@ -140,13 +139,16 @@ class _Asking:
             await asyncio.sleep(0)
 
     def _unknown(self, chunk: list[Job]) -> list[Job]:
-        """Hands on the slices that are answered, and returns the others."""
+        """Hands on the slices that are answered, leaves those whose question waits, and returns the others."""
         known = self._ledger.find([job.fingerprint for job in chunk])
         for job in chunk:
             if job.fingerprint in known:
                 self._asked.cached += 1
                 self._finish(job, known[job.fingerprint])
-        return [job for job in chunk if job.fingerprint not in known]
+        unknown = [job for job in chunk if job.fingerprint not in known]
+        waiting = self._ledger.waiting([job.fingerprint for job in unknown])
+        self._asked.leave_waiting(waiting.values())
+        return [job for job in unknown if job.fingerprint not in waiting]
 
     def _finish(self, job: Job, answer: Answer) -> None:
         self._asked.count(answer)
@@ -190,7 +192,11 @@ class _Asking:
                 self._asked.cached += 1
                 self._finish(job, answer)
                 return
-            if self._ended.is_set() or key in self._given_up:
+            if place := self._waiting.get(key, "") or self._ledger.waits_in(key):
+                await asyncio.wrap_future(self._ledger.index([job.fingerprint], key))
+                self._asked.leave_waiting([place])
+                return
+            if self._ended.is_set() or key in self._sender.given_up:
                 self._asked.left += 1
                 return
             if key not in self._under_way:
@@ -209,7 +215,7 @@ class _Asking:
         while True:
             most = self._budget.most(body)
             reservation = await self._reservations.take(key, most)
-            reply, reservation = await self._reply(key, body, reservation, most)
+            reply, reservation = await self._sender.reply(key, body, reservation, most)
             if reply is None:
                 self._asked.left += 1
                 return
@@ -218,74 +224,13 @@ class _Asking:
                 await self._refusals.add(key, reply.message, job)
                 return
             replies += 1
-            answer = read_reply(reply, job, self._parse)
-            if answer is None and replies > ASK_AGAIN:
-                answer = QUARANTINED
+            answer = judge(reply, job, self._parse, replies=replies, same_again=body.get("temperature") == 0)
             await self._reservations.settle(reservation, most, key, reply, answer, job.fingerprint)
             if answer is not None:
                 self._finish(job, answer)
                 if answer.status == "answered":
                     await self._refusals.believe()
                 return
-
-    async def _reply(
-        self, key: str, body: Mapping[str, Any], reservation: int, most: int
-    ) -> tuple[ChatReply | RefusedError | None, int]:
-        """Sends a request until a reply comes, and returns it with the reservation that it came for.
-
-        Where it is given up for now, the reply is None and nothing is reserved any more.
-        """
-        if not reservation:
-            return None, 0
-        for failures in range(1, self._patience.tries + 1):
-            async with self._pace.turn() as begun:
-                reply = None if self._ended.is_set() else await self._send(body, begun)
-            if isinstance(reply, ChatReply | RefusedError):
-                return reply, reservation
-            if isinstance(reply, DownError) and reply.maybe_paid:
-                self._reservations.lose(most)
-                reservation = 0
-            if reply is None or self._is_out(reply):
-                break
-            # A server that says how long to wait closes the gate for all.
-            if failures < self._patience.tries and getattr(reply, "retry_after", None) is None:
-                await self._pause(self._patience.wait(failures))
-            if not reservation and not (reservation := await self._reservations.take(key, most)):
-                return None, 0
-        else:
-            self._given_up.add(key)
-        if reservation:
-            await self._reservations.give_back(reservation, most)
-        return None, 0
-
-    async def _send(self, body: Mapping[str, Any], begun: float) -> ChatReply | Med3DInsightError | None:
-        self._asked.requests_sent += 1
-        try:
-            reply = await self._model.complete(body)
-        except (BusyError, DownError) as trouble:
-            self._pace.troubled(begun, retry_after=getattr(trouble, "retry_after", None))
-            return trouble
-        except RefusedError as refusal:
-            self._pace.answered()
-            return refusal
-        except FatalError as error:
-            self._end(error)
-            return None
-        self._pace.answered()
-        return reply
-
-    def _is_out(self, trouble: Med3DInsightError) -> bool:
-        """Ends the run where the server has not answered for long."""
-        if self._pace.outage <= self._patience.outage:
-            return False
-        message = f"no answer for {self._pace.outage:.0f} seconds; last: {trouble.message}"
-        self._end(FatalError(message, "look after the server and run again: it goes on where it stopped"))
-        return True
-
-    async def _pause(self, seconds: float) -> None:
-        # Spread out, so that what failed together does not come back together.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), seconds * random.uniform(0.5, 1.0))
 
 
 async def _all_done(tasks: set[asyncio.Task[None]]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...workspace.answer_ledger import Answer
@@ -70,9 +71,11 @@ class Asked:
         quarantined: Slices whose answers could not be read.
         refused: Slices that the server will not describe.
         cached: How many of these three were in the ledger before.
-        left: Slices for a later run: not asked for want of budget, or given up for now.
+        left: Slices for a later run: not asked for want of budget, given up for now, or waiting.
+        waiting: How many of these are left because their question waits in a batch file, by the folder of the files.
         requests_sent: Requests of this run, with those that were tried or asked again.
         cost_usd: What this run cost, with what may have been paid for nothing.
+        in_doubt_usd: What runs so far may have paid for without an answer; asking leaves it to whoever has the ledger.
         stopped: Why it ended early: "budget", or "" where it did not.
     """
 
@@ -81,9 +84,17 @@ class Asked:
     refused: int = 0
     cached: int = 0
     left: int = 0
+    waiting: Counter[str] = field(default_factory=Counter)
     requests_sent: int = 0
     cost_usd: float = 0.0
+    in_doubt_usd: float = 0.0
     stopped: str = ""
+
+    def leave_waiting(self, places: Iterable[str]) -> None:
+        """Counts slices whose question waits in a batch file, a place each."""
+        before = self.waiting.total()
+        self.waiting.update(places)
+        self.left += self.waiting.total() - before
 
     def count(self, answer: Answer) -> None:
         """Counts a slice."""

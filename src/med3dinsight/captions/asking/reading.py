@@ -13,6 +13,31 @@ from .length import shortened
 
 REFUSED = Answer("refused", "", ("refused",))
 QUARANTINED = Answer("quarantined", "", ("quarantined",))
+#: The answer was longer than it may be, and would be again.
+CUT = Answer("quarantined", "", ("quarantined", "cut"))
+#: An answer that cannot be read is asked for again so often.
+ASK_AGAIN = 2
+
+
+def judge(
+    reply: ChatReply, job: Job, parse: Callable[[str], Description], *, replies: int, same_again: bool
+) -> Answer | None:
+    """Returns what becomes of a question by a reply; None where it is to be asked again.
+
+    Args:
+        reply: As it came.
+        job: The slice it is about.
+        parse: As in :func:`read_reply`.
+        replies: How many there are to this question, with this one.
+        same_again: Whether the model would give the same answer again (temperature 0): one that was cut stays cut.
+    """
+    answer = read_reply(reply, job, parse)
+    if answer is not None:
+        return answer
+    cut = reply.finish_reason == "length"
+    if replies > ASK_AGAIN or (cut and same_again):
+        return CUT if cut else QUARANTINED
+    return None
 
 
 def read_reply(reply: ChatReply, job: Job, parse: Callable[[str], Description]) -> Answer | None:

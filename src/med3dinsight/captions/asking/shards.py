@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from ...engines import ENGINES, Failed
+from ...engines import ENGINES, Failed, num_processes
 from ...errors import InputError, Med3DInsightError
 from ...records import SliceRef
 from ...workspace.answer_ledger import ANSWERS, NANO, AnswerLedger
@@ -35,11 +35,13 @@ class Shard:
         folder: Of its ledger.
         slices: All without an answer.
         budget_usd: What it may spend.
+        concurrency: Requests under way, at most: the share of a process.
     """
 
     folder: Path
     slices: tuple[SliceRef, ...]
     budget_usd: float | None
+    concurrency: int
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def ask_in_shards(
     deliver: Callable[[list[Outcome]], None],
     engine: str,
     workers: int,
+    concurrency: int = 16,
     budget_usd: float | None = None,
     most_usd: float = 0.0,
     shard_slices: int = SHARD_SLICES,
@@ -94,6 +97,7 @@ def ask_in_shards(
         deliver: Is given what is done, in this thread.
         engine: A name of :data:`~med3dinsight.engines.ENGINES`.
         workers: Shards at a time.
+        concurrency: Requests under way of all processes together, at most; each has one at least.
         budget_usd: A hard cap on all that the ledger has ever paid; shards get parts of what is left of it.
         most_usd: The most that one request can cost; a budget needs it.
         shard_slices: Slices of a shard.
@@ -103,6 +107,7 @@ def ask_in_shards(
     """
     merge_left_shards(ledger)
     run = _Sharded(ledger, fingerprint, deliver, budget_usd, most_usd, shard_slices)
+    run.share = lambda: max(1, concurrency // num_processes(engine, workers))
     spent, rest = ledger.spent(), iter(slices)
     while True:
         before, run.short = run.asked.requests_sent, False
@@ -140,6 +145,7 @@ class _Sharded:
         self.kept: tuple[SliceRef, ...] = ()
         self.short = False
         self.asked = Asked()
+        self.share: Callable[[], int] = lambda: 1
 
     def shards(self, slices: Iterator[SliceRef]) -> Iterator[Shard]:
         """Yields shards as long as there is money for them."""
@@ -151,7 +157,7 @@ class _Sharded:
             self.kept = ()
             folder = self._ledger.path.with_name(SHARDS) / uuid.uuid4().hex
             self._handed_out[folder] = money or 0
-            yield Shard(folder, refs, None if money is None else money / NANO)
+            yield Shard(folder, refs, None if money is None else money / NANO, self.share())
 
     def _money(self, slices: int) -> int | None:
         if self._cap is None:
@@ -160,15 +166,18 @@ class _Sharded:
         return min(free, slices * self._most * _SPARE)
 
     def _next_unknown(self, slices: Iterator[SliceRef]) -> tuple[SliceRef, ...]:
-        """Returns slices without an answer, and hands on the others; none at the end."""
+        """Returns slices without an answer, and hands on or leaves the others; none at the end."""
         while refs := tuple(islice(slices, self._shard_slices)):
             prints = [self._fingerprint(ref) for ref in refs]
             known = self._ledger.find(prints)
             found = [Outcome(ref.key, known[name]) for ref, name in zip(refs, prints, strict=True) if name in known]
             self.asked.cached += len(found)
             self._count(found)
-            if len(found) < len(refs):
-                return tuple(ref for ref, name in zip(refs, prints, strict=True) if name not in known)
+            waiting = self._ledger.waiting([name for name in prints if name not in known])
+            self.asked.leave_waiting(waiting.values())
+            dealt_with = known.keys() | waiting.keys()
+            if unknown := tuple(ref for ref, name in zip(refs, prints, strict=True) if name not in dealt_with):
+                return unknown
         return ()
 
     def _count(self, outcomes: list[Outcome]) -> None:
@@ -182,7 +191,7 @@ class _Sharded:
         _merge(self._ledger, done.folder)
         del self._handed_out[done.folder]
         self._count(done.outcomes)
-        for name in ("cached", "left", "requests_sent"):
+        for name in ("cached", "left", "waiting", "requests_sent"):
             setattr(self.asked, name, getattr(self.asked, name) + getattr(done.asked, name))
         self.asked.stopped = self.asked.stopped or done.asked.stopped
 

@@ -123,6 +123,10 @@ class BatchIds:
         """Returns the requests whose file was never told to be whole."""
         return list(self._requests("draft = 1"))
 
+    def open(self) -> list[BatchRequest]:
+        """Returns the requests in files that are whole."""
+        return list(self._requests("draft = 0"))
+
     def publish(self, file: str) -> None:
         """Tells that a file is whole."""
         with sqlite_errors(self.path, _DAMAGED), self._database:

@@ -10,12 +10,11 @@ from itertools import islice
 from pathlib import Path
 
 from ...errors import FatalError, InputError, Med3DInsightError
-from ...workspace.answer_ledger import Answer, AnswerLedger, Paid
-from ..asking.asking import ASK_AGAIN
+from ...workspace.answer_ledger import AnswerLedger, Paid
 from ..asking.budget import Budget
 from ..asking.chat import ChatReply, RefusedError
 from ..asking.jobs import Description, Job
-from ..asking.reading import QUARANTINED, REFUSED, read_reply
+from ..asking.reading import REFUSED, judge
 from ..asking.refusals import ALL_REFUSED
 from .batch_ids import BatchIds, BatchRequest
 from .batch_lines import BatchLine, read_line
@@ -49,6 +48,7 @@ def read_batch(
     *,
     parse: Callable[[str], Description],
     budget: Budget,
+    same_again: bool = False,
 ) -> BatchRead:
     """Reads output and error files of batches into the answer ledger; reading a file again changes nothing.
 
@@ -58,6 +58,7 @@ def read_batch(
         folder: Where the request files were written.
         parse: Reads an answer.
         budget: Knows the price.
+        same_again: Whether questions were asked at temperature 0: an answer that was cut is not asked for again.
 
     Raises:
         InputError: A file cannot be read.
@@ -77,7 +78,7 @@ def read_batch(
                 elif isinstance(line.result, RefusedError):
                     refused.append((request, line.result.message))
                 else:
-                    waits += _settle(line.result, request, ids, ledger, parse, budget, read)
+                    waits += _settle(line.result, request, ids, ledger, parse, budget, read, same_again)
                     done[request.custom_id] = request
             for wait in waits:
                 wait.result()
@@ -94,6 +95,7 @@ def _settle(
     parse: Callable[[str], Description],
     budget: Budget,
     read: BatchRead,
+    same_again: bool,
 ) -> list[Future[None]]:
     replies = ledger.num_attempts(request.key)
     if replies > request.attempts:  # settled before a kill, which came before the id was closed
@@ -104,9 +106,7 @@ def _settle(
         read.problems[result.message] += 1
         return [ledger.release(request.reservation)]
     job = Job("", "", dict, request.plane, request.modality)
-    answer: Answer | None = read_reply(result, job, parse)
-    if answer is None and replies + 1 > ASK_AGAIN:
-        answer = QUARANTINED
+    answer = judge(result, job, parse, replies=replies + 1, same_again=same_again)
     if answer is None:
         read.again += 1
         read.problems["the answer cannot be read"] += 1

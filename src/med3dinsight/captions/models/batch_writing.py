@@ -1,13 +1,14 @@
 """Slices become request files, to be uploaded as batches elsewhere; nothing is sent from here.
 
-A question is in one file at a time until its answer is read, so that it is not written twice; what it can cost is
-reserved in the answer ledger when it is written, so a budget holds over batches too.
+A question is in one file at a time until its answer is read, so nothing is paid twice; the answer ledger knows that it
+waits, so that it is asked nowhere else either. What it can cost is reserved there when it is written: a budget holds
+over batches too.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..asking.jobs import Job
 from ..asking.requests import key_of
 from .batch_ids import BatchIds, BatchRequest, new_id
 from .batch_lines import request_line
+from .batch_recovery import recover
 
 #: What services take in one file, the bytes with some room.
 MOST_REQUESTS, MOST_BYTES = 50_000, 190_000_000
@@ -35,6 +37,7 @@ class BatchWritten:
         requests: How many questions are in them.
         known: Slices that are answered already.
         waiting: Slices whose question is in a file: in one of these, or in an earlier one not yet answered.
+        elsewhere: Slices whose question waits in the files of other folders, by the folder's name.
         left: Slices that the budget leaves out.
     """
 
@@ -42,6 +45,7 @@ class BatchWritten:
     requests: int = 0
     known: int = 0
     waiting: int = 0
+    elsewhere: Counter[str] = field(default_factory=Counter)
     left: int = 0
 
 
@@ -71,7 +75,7 @@ def write_batch(
         WorkspaceError: The folder cannot be written to, or a newer version wrote it.
     """
     with BatchIds(folder) as ids:
-        _recover(ids, ledger, folder)
+        recover(ids, ledger, folder)
         return _Writing(ids, ledger, folder, budget, log, (most_requests, most_bytes)).write(jobs)
 
 
@@ -82,19 +86,6 @@ class _Question:
     custom_id: str
     line: bytes
     most: int
-
-
-def _recover(ids: BatchIds, ledger: AnswerLedger, folder: Path) -> None:
-    """After a kill: a file that became whole counts; of one that did not, nothing was sent."""
-    lost = []
-    for request in ids.drafts():
-        if (folder / request.file).exists():
-            ids.publish(request.file)
-        else:
-            lost.append(request)
-    for wait in [ledger.release(request.reservation) for request in lost]:
-        wait.result()
-    ids.close_requests(lost)
 
 
 class _Writing:
@@ -127,12 +118,15 @@ class _Writing:
 
     def _new(self, jobs: Iterable[Job]) -> Iterator[_Question]:
         for chunk in _chunks(jobs):
-            found = self._ledger.find([job.fingerprint for job in chunk])
+            prints = [job.fingerprint for job in chunk]
+            found, waiting = self._ledger.find(prints), self._ledger.waiting(prints)
             for job in chunk:
                 if job.fingerprint in found:
                     self._written.known += 1
                 elif self._ids.waits(job.fingerprint):
                     self._written.waiting += 1
+                elif place := waiting.get(job.fingerprint, ""):
+                    self._written.elsewhere[place] += 1
                 elif (question := self._question(job)) is not None:
                     yield question
 
@@ -144,7 +138,11 @@ class _Writing:
             self._written.known += 1
         elif self._ids.is_open(key):
             self._ids.add_print(job.fingerprint, key)
+            self._ledger.index([job.fingerprint], key)
             self._written.waiting += 1
+        elif place := self._ledger.waits_in(key):
+            self._ledger.index([job.fingerprint], key)
+            self._written.elsewhere[place] += 1
         elif not self._budget.take(most):
             self._written.left += 1
         else:
@@ -155,7 +153,7 @@ class _Writing:
     def _fill(self, file: IO[bytes], name: str, first: _Question, questions: Iterator[_Question]) -> None:
         """Writes questions until the file is full; the one that does not fit any more is held for the next file."""
         count = size = 0
-        reserving: list[tuple[str, Future[int]]] = []
+        drafts: list[_Question] = []
         question: _Question | None = first
         while question is not None:
             if count and (count >= self._most_requests or size + len(question.line) > self._most_bytes):
@@ -166,21 +164,29 @@ class _Writing:
                 question.custom_id, question.key, name, 0, question.most, attempts, job.plane, job.modality
             )
             self._ids.add_draft(request, job.fingerprint)
-            reserving.append((question.custom_id, self._ledger.reserve(question.key, question.most)))
+            drafts.append(question)
             if self._log is not None:
                 self._log(question.key, len(question.line))
             file.write(question.line)
             count, size = count + 1, size + len(question.line)
             self._written.requests += 1
             self._written.waiting += 1
-            if len(reserving) == _CHUNK:
-                self._keep(reserving)
+            if len(drafts) == _CHUNK:
+                self._reserve(drafts)
             question = next(questions, None)
-        self._keep(reserving)
+        self._reserve(drafts)
 
-    def _keep(self, reserving: list[tuple[str, Future[int]]]) -> None:
-        self._ids.keep([(custom_id, number.result()) for custom_id, number in reserving])
-        reserving.clear()
+    def _reserve(self, drafts: list[_Question]) -> None:
+        """Reserves what drafts can cost. They are durable before: a kill leaves no reservation that nobody knows."""
+        self._ids.keep()
+        numbers = [
+            self._ledger.reserve(
+                draft.key, draft.most, place=self._folder.name, fingerprints=self._ids.prints(draft.key)
+            )
+            for draft in drafts
+        ]
+        self._ids.keep([(draft.custom_id, number.result()) for draft, number in zip(drafts, numbers, strict=True)])
+        drafts.clear()
 
 
 def _chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:

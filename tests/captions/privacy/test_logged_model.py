@@ -6,11 +6,12 @@ import asyncio
 import json
 
 import pytest
+from full_disk import disk_room
 
 from med3dinsight.captions.asking.chat import BusyError, ChatReply, DownError, FatalError, RefusedError
 from med3dinsight.captions.privacy.audit_log import AuditLog, check_audit_log
 from med3dinsight.captions.privacy.logged_model import LoggedModel
-from med3dinsight.errors import WorkspaceError
+from med3dinsight.errors import DiskFullError, WorkspaceError
 
 BODY = {"model": "llava", "messages": [{"role": "user", "content": "SECRET QUESTION"}]}
 
@@ -77,3 +78,28 @@ def test_where_the_log_cannot_be_written_nothing_is_asked(tmp_path):
     with pytest.raises(WorkspaceError, match="closed"):
         asyncio.run(LoggedModel(model, log, "127.0.0.1").complete(BODY))
     assert model.seen == []
+
+
+def test_a_full_disk_loses_no_answer_and_nothing_is_asked_until_the_log_says_what_became_of_it(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    reply = ChatReply("SECRET ANSWER", 12, 34, "llava-1", "stop")
+    with disk_room() as room, AuditLog(path) as log:
+
+        class Fills(Model):
+            async def complete(self, body):
+                room.take_away(path)
+                return await super().complete(body)
+
+        inner = Fills(path, reply)
+        model = LoggedModel(inner, log, "127.0.0.1")
+        assert asyncio.run(model.complete(BODY)) == reply
+        with pytest.raises(DiskFullError):
+            asyncio.run(model.complete(BODY))
+        assert len(inner.seen) == 1
+        with pytest.raises(DiskFullError):
+            asyncio.run(model.aclose())
+        room.give_back()
+        asyncio.run(model.aclose())
+        asyncio.run(model.aclose())
+    assert [json.loads(line)["event"] for line in path.read_text().splitlines()] == ["sent", "answered"]
+    assert not check_audit_log(path).wrong

@@ -60,7 +60,8 @@ def ask_all(
 
     Raises:
         FatalError: No request can be answered, or the server gave no answer for long. What was under way is kept.
-        DiskFullError: What is told to be durable cannot be written.
+        DiskFullError: What is told to be durable cannot be written. Nothing is sent after the first write that fails;
+            replies that came are written again and again for some seconds.
     """
     budget = Budget(budget_usd, price, ledger.spent())
     asking = _Asking(model, ledger, parse, deliver, budget, patience or Patience(), concurrency, waiting or {})
@@ -103,7 +104,7 @@ class _Asking:
         self._under_way: dict[str, asyncio.Event] = {}
         self._error: BaseException | None = None
         self._ended = asyncio.Event()
-        self._reservations = Reservations(ledger, budget, self._ended, self._exhausted)
+        self._reservations = Reservations(ledger, budget, self._ended, self._exhausted, self._end)
         self._refusals = Refusals(ledger, self._finish)
         self._sender = Sender(model, self._pace, patience, self._reservations, self._asked, self._ended, self._end)
 

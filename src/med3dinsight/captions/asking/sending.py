@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...errors import Med3DInsightError
+from ...errors import DiskFullError, Med3DInsightError
 from .chat import BusyError, ChatModel, ChatReply, DownError, FatalError, RefusedError
 from .jobs import Asked
 from .pace import Pace, Patience
@@ -85,7 +85,8 @@ class Sender:
         except RefusedError as refusal:
             self._pace.answered()
             return refusal
-        except FatalError as error:
+        except (FatalError, DiskFullError) as error:
+            # The log of requests is written before they are sent: where it has no room, nothing was.
             self._end(error)
             return None
         self._pace.answered()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ...errors import DiskFullError
 from ..asking.chat import BusyError, ChatModel, ChatReply, DownError, FatalError, RefusedError
 from ..asking.requests import canonical
 from .audit_log import AuditLog
@@ -32,6 +35,9 @@ def logged(model: ChatModel, log: AuditLog, permission: Permission | None) -> Ch
 class LoggedModel:
     """Asks another model, and writes down that it did; where that cannot be written, nothing is asked.
 
+    A reply that came is never lost for want of room in the log: what became of a request is then written down before
+    the next one, or at the end.
+
     Args:
         model: Who answers.
         log: Where requests are written down.
@@ -40,11 +46,22 @@ class LoggedModel:
 
     def __init__(self, model: ChatModel, log: AuditLog, host: str) -> None:
         self._model, self._log, self._host = model, log, host
+        self._owed: deque[Callable[[], None]] = deque()
 
     async def aclose(self) -> None:
-        """Closes the other model's connections, where it has any."""
+        """Closes the other model's connections, where it has any.
+
+        Raises:
+            DiskFullError, WorkspaceError: What became of requests cannot be written down.
+        """
         if (close := getattr(self._model, "aclose", None)) is not None:
             await close()
+        self._write_owed()
+
+    def _write_owed(self) -> None:
+        while self._owed:
+            self._owed[0]()
+            self._owed.popleft()
 
     async def complete(self, body: Mapping[str, Any]) -> ChatReply:
         """Returns the other model's answer to one body; fails as that does.
@@ -55,6 +72,7 @@ class LoggedModel:
         Raises:
             DiskFullError, WorkspaceError: The log cannot be written.
         """
+        self._write_owed()
         content = canonical(body)
         request = self._log.sent(
             host=self._host,
@@ -72,9 +90,9 @@ class LoggedModel:
             status = next((word for kind, word in _WORDS.items() if isinstance(error, kind)), "failed")
             raise
         finally:
-            self._log.answered(
-                request,
-                status=status,
-                prompt_tokens=None if reply is None else reply.prompt_tokens,
-                completion_tokens=None if reply is None else reply.completion_tokens,
+            tokens = (None, None) if reply is None else (reply.prompt_tokens, reply.completion_tokens)
+            self._owed.append(
+                lambda: self._log.answered(request, status=status, prompt_tokens=tokens[0], completion_tokens=tokens[1])
             )
+            with contextlib.suppress(DiskFullError):
+                self._write_owed()

@@ -176,3 +176,17 @@ def test_a_ledger_from_before_there_were_flags_is_read_and_kept(tmp_path: Path) 
         assert store.texts("tissue") == {"k": "lung"}
         store.add("tissue", [Written("q", "fat", ("long",))])
         assert store.flagged("tissue") == {"q": ("long",)}
+
+
+def test_texts_that_are_put_aside_are_as_if_removed_and_come_back(tmp_path: Path) -> None:
+    with CaptionStore(tmp_path, create=True) as store:
+        store.add("m", [("a:0", "old"), ("a:1", "old"), ("ab:0", "other")])
+        store.put_aside("m", ["a"])
+        assert (store.texts("m"), store.captioners()) == ({"ab:0": "other"}, ["m"])
+        store.add("m", [("a:0", "new")])
+        store.bring_back("m")
+        assert store.texts("m") == {"a:0": "old", "a:1": "old", "ab:0": "other"}
+        store.put_aside("m", ["a"])
+        store.forget_aside("m")
+        store.bring_back("m")
+        assert store.texts("m") == {"ab:0": "other"}

@@ -18,8 +18,8 @@ from ..workspace.answer_ledger import NANO, AnswerLedger
 from ..workspace.caption_store import CaptionStore, Written
 from ..workspace.voxel_store import VoxelStore
 from .asking.budget import Budget
-from .asking.jobs import Job
-from .chatting import let_go
+from .asking.jobs import Job, Outcome
+from .chatting import delivering, let_go
 from .models.batch_reading import BatchRead, read_batch
 from .models.batch_recovery import recover_all
 from .models.batch_writing import BatchWritten, write_batch
@@ -62,6 +62,7 @@ def ask_by_files(
     ledger: CaptionStore,
     store: VoxelStore,
     missing: Iterable[SliceRef],
+    answered: Callable[[], None],
     progress: Progress,
 ) -> Batched:
     """Reads the answers that came back, and writes questions about the slices that have none.
@@ -72,6 +73,7 @@ def ask_by_files(
         ledger: Gets the texts.
         store: The volumes.
         missing: The slices that have no text.
+        answered: Called before answers are put into the ledger: the model does answer.
         progress: Told the slices dealt with.
 
     Raises:
@@ -104,16 +106,18 @@ def ask_by_files(
         files = sorted((folder / ANSWERS).glob("*.jsonl"))
         read = read_batch(files, answers, folder, parse=parse_answer, budget=budget, same_again=config.always_same)
         cost = (answers.paid() - before) / NANO
-        unknown = _unanswered(chatting.jobs(store, let_go(chatting, store, missing, put)), answers, put)
+        unknown = _unanswered(
+            chatting.jobs(store, let_go(chatting, store, missing, put)), answers, delivering(put, answered)
+        )
         written = write_batch(unknown, answers, folder, budget=budget, log=wrote)
         return Batched(folder.name, read, written, cost, answers.in_doubt() / NANO)
 
 
-def _unanswered(jobs: Iterator[Job], answers: AnswerLedger, put: Callable[[list[Written]], None]) -> Iterator[Job]:
-    """Puts the texts of answered slices where they belong, and yields the others."""
+def _unanswered(jobs: Iterator[Job], answers: AnswerLedger, deliver: Callable[[list[Outcome]], None]) -> Iterator[Job]:
+    """Hands on the slices that are answered, and yields the others."""
     while chunk := list(islice(jobs, _CHUNK)):
         known = answers.find([job.fingerprint for job in chunk])
-        rows = [(job, known[job.fingerprint]) for job in chunk if job.fingerprint in known]
-        if rows:
-            put([Written(job.slice_key, answer.text, answer.flags) for job, answer in rows])
+        done = [Outcome(job.slice_key, known[job.fingerprint]) for job in chunk if job.fingerprint in known]
+        if done:
+            deliver(done)
         yield from (job for job in chunk if job.fingerprint not in known)

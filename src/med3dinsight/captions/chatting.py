@@ -33,6 +33,7 @@ def ask_about(
     ledger: CaptionStore,
     store: VoxelStore,
     missing: Iterable[SliceRef],
+    answered: Callable[[], None],
     progress: Progress,
 ) -> Asked:
     """Asks about slices; every answer is durable in the answer ledger, and then stands in the caption ledger.
@@ -43,6 +44,7 @@ def ask_about(
         ledger: Gets the texts.
         store: The volumes.
         missing: The slices that have no text.
+        answered: Called before answers are put into the ledger: the model does answer.
         progress: Told the slices dealt with, and the cost so far.
 
     Raises:
@@ -60,9 +62,7 @@ def ask_about(
             done += len(rows)
             progress(done, total, f"{answers.spent() / NANO:.2f} USD so far" if chatting.price else "")
 
-        def deliver(outcomes: list[Outcome]) -> None:
-            put([Written(item.slice_key, item.answer.text, item.answer.flags) for item in outcomes])
-
+        deliver = delivering(put, answered)
         progress(done, total, _forecast(chatting, min(total - done, config.sample or total)))
         free = let_go(chatting, store, missing, put)
         merge_left_shards(answers)
@@ -85,6 +85,17 @@ def ask_about(
             )
         asked.in_doubt_usd = answers.in_doubt() / NANO
         return asked
+
+
+def delivering(put: Callable[[list[Written]], None], answered: Callable[[], None]) -> Callable[[list[Outcome]], None]:
+    """Returns what puts outcomes into the ledger of texts, and tells before that the model does answer."""
+
+    def deliver(outcomes: list[Outcome]) -> None:
+        if any(item.answer.status == "answered" for item in outcomes):
+            answered()
+        put([Written(item.slice_key, item.answer.text, item.answer.flags) for item in outcomes])
+
+    return deliver
 
 
 def _forecast(chatting: Chatting, left: int) -> str:

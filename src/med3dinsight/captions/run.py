@@ -18,9 +18,10 @@ from .config import CaptionConfig
 from .describing import CHUNK_SLICES as CHUNK_SLICES
 from .importing import hash_of
 from .labelled import labels_used
+from .outdated import Outdated
 from .planning import Plan, plan
 from .publishing import publish
-from .texts import drop_outdated_texts, read_texts_of
+from .texts import read_texts_of
 from .writing import Effort, write_texts
 
 if TYPE_CHECKING:
@@ -108,11 +109,13 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
         slices = plan(config, store, whole=prepared.config.get("protocol") == "cube128")
         with CaptionStore(workspace.captions, create=True) as ledger:
             _set_slices(config, workspace, ledger, slices)
-            drop_outdated_texts(config, workspace, ledger, store)
-            effort = write_texts(config, workspace, ledger, store, chatting, progress)
-            result = replace(_result(config, ledger, slices.unfilled, effort), notes=chatting.notes if chatting else ())
-            if result.left:
-                return result
+            with Outdated(config, workspace, ledger, store) as outdated:
+                effort = write_texts(config, workspace, ledger, store, chatting, outdated.replace, progress)
+                notes = chatting.notes if chatting else ()
+                result = replace(_result(config, ledger, slices.unfilled, effort), notes=notes)
+                if result.left:
+                    return result
+                outdated.replace()
             write_labels_seen(folder, _labels_seen(config, workspace, ledger, store))
             publish(config, folder, ledger, dict(store.cases))
         shown, seconds = config.model_dump(mode="json"), round(time.time() - started, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,7 @@ def write_texts(
     ledger: CaptionStore,
     store: VoxelStore,
     chatting: Chatting | None,
+    answered: Callable[[], None],
     progress: Progress,
 ) -> Effort:
     """Deals with the slices that have no text, or with a sample of them.
@@ -64,6 +65,7 @@ def write_texts(
         ledger: Gets the texts.
         store: The volumes.
         chatting: As settled; None for captioners that are no chat model.
+        answered: Called before the first answer of a chat model is written, and maybe more often.
         progress: Told the slices dealt with.
     """
     missing = sampled(config, ledger)
@@ -73,7 +75,7 @@ def write_texts(
     if config.entry.by_files:
         from .batching import ask_by_files
 
-        batched = ask_by_files(chatting, workspace, ledger, store, missing, progress)
+        batched = ask_by_files(chatting, workspace, ledger, store, missing, answered, progress)
         return Effort(
             cost_usd=batched.cost_usd,
             stopped="files" if batched.waiting else "budget" if batched.written.left else "",
@@ -83,7 +85,7 @@ def write_texts(
         )
     from .chatting import ask_about
 
-    asked = ask_about(chatting, workspace, ledger, store, missing, progress)
+    asked = ask_about(chatting, workspace, ledger, store, missing, answered, progress)
     return Effort(
         asked.requests_sent,
         asked.cost_usd,

@@ -33,6 +33,10 @@ CREATE TABLE IF NOT EXISTS captions (
   PRIMARY KEY (captioner, key)
 ) WITHOUT ROWID;
 """
+#: After a captioner's name, where texts are put aside; no name has a slash.
+_ASIDE = "/aside"
+#: The slices of a case: keys begin with its name and a colon, which a semicolon follows.
+_OF_CASE = "captioner = ? AND key >= ? AND key < ?"
 _REMEDY = "remove the file and caption again; answers that were paid for are kept beside it"
 
 
@@ -176,9 +180,28 @@ class CaptionStore:
         """Removes a captioner's texts of all slices of some cases."""
         with self._transaction():
             self._database.executemany(
-                "DELETE FROM captions WHERE captioner = ? AND substr(key, 1, length(?)) = ?",
-                ((captioner, f"{case}:", f"{case}:") for case in cases),
+                f"DELETE FROM captions WHERE {_OF_CASE}", (_of_case(captioner, case) for case in cases)
             )
+
+    def put_aside(self, captioner: str, cases: Iterable[str]) -> None:
+        """Hides a captioner's texts of some cases: they are as if removed until they are brought back, or forgotten."""
+        with self._transaction():
+            self._database.executemany(
+                f"UPDATE captions SET captioner = captioner || '{_ASIDE}' WHERE {_OF_CASE}",
+                (_of_case(captioner, case) for case in cases),
+            )
+
+    def bring_back(self, captioner: str) -> None:
+        """Undoes :meth:`put_aside`; what was written meanwhile for the same slices is replaced."""
+        with self._transaction():
+            self._database.execute(
+                "UPDATE OR REPLACE captions SET captioner = ? WHERE captioner = ?", (captioner, captioner + _ASIDE)
+            )
+
+    def forget_aside(self, captioner: str) -> None:
+        """Removes what was put aside."""
+        with self._transaction():
+            self._database.execute("DELETE FROM captions WHERE captioner = ?", (captioner + _ASIDE,))
 
     def texts(self, captioner: str) -> dict[str, str]:
         """Returns ``{slice key: text}`` of a captioner; slices without a text are left out."""
@@ -201,7 +224,12 @@ class CaptionStore:
 
     def captioners(self) -> list[str]:
         """Returns the names of captioners that have left texts."""
-        return [name for (name,) in self._database.execute("SELECT DISTINCT captioner FROM captions ORDER BY 1")]
+        query = f"SELECT DISTINCT captioner FROM captions WHERE captioner NOT LIKE '%{_ASIDE}' ORDER BY 1"
+        return [name for (name,) in self._database.execute(query)]
+
+
+def _of_case(captioner: str, case: str) -> tuple[str, str, str]:
+    return captioner, f"{case}:", f"{case};"
 
 
 def _row(numbered: tuple[int, SliceRef]) -> tuple[Any, ...]:

@@ -64,6 +64,23 @@ def test_a_model_that_nobody_knows_costs_no_text(workspace: Workspace) -> None:
         assert run(config(server), workspace).done_before
 
 
+def test_nor_does_one_that_refuses_every_request(workspace: Workspace) -> None:
+    refusing = Scripted(status=400, body={"error": {"message": "this model takes no pictures of that kind"}})
+    with scripted_server(refusing) as server, pytest.raises(FatalError, match="refuses every request"):
+        run(config(server, model="m2"), workspace)
+    with scripted_server(says("Old.")) as server:
+        run(config(server, captioner="openai-batch", concurrency=16, model="m2"), workspace)
+        out = workspace.asked / "openai-batch"
+        lines = []
+        for line in (out / "requests-0001.jsonl").read_text().splitlines():
+            response = {"status_code": 400, "request_id": "r", "body": refusing.body}
+            lines.append(json.dumps({"custom_id": json.loads(line)["custom_id"], "response": response, "error": None}))
+        (out / "answers" / "out.jsonl").write_text("\n".join(lines))
+        with pytest.raises(FatalError, match="refused as a whole"):
+            run(config(server, captioner="openai-batch", concurrency=16, model="m2"), workspace)
+    assert texts(workspace) == {"Old.": SLICES} and is_complete(workspace)
+
+
 def test_the_first_answer_takes_the_place_of_all_of_them(workspace: Workspace) -> None:
     with scripted_server(says("New."), UNKNOWN) as server, pytest.raises(FatalError):
         run(config(server, model="m2"), workspace)

@@ -23,6 +23,7 @@ from .chatting import delivering, let_go
 from .models.batch_reading import BatchRead, read_batch
 from .models.batch_recovery import recover_all
 from .models.batch_writing import BatchWritten, write_batch
+from .outdated import Outdated
 from .privacy.audit_log import NAME, AuditLog
 from .prompts.answer import parse_answer
 from .settled import Chatting
@@ -62,7 +63,7 @@ def ask_by_files(
     ledger: CaptionStore,
     store: VoxelStore,
     missing: Iterable[SliceRef],
-    answered: Callable[[], None],
+    outdated: Outdated,
     progress: Progress,
 ) -> Batched:
     """Reads the answers that came back, and writes questions about the slices that have none.
@@ -73,7 +74,7 @@ def ask_by_files(
         ledger: Gets the texts.
         store: The volumes.
         missing: The slices that have no text.
-        answered: Called before answers are put into the ledger: the model does answer.
+        outdated: Replaced by the first answer: the model does answer.
         progress: Told the slices dealt with.
 
     Raises:
@@ -104,10 +105,11 @@ def ask_by_files(
         budget = Budget(config.budget_usd, chatting.price, answers.spent())
         (folder / ANSWERS).mkdir(parents=True, exist_ok=True)
         files = sorted((folder / ANSWERS).glob("*.jsonl"))
-        read = read_batch(files, answers, folder, parse=parse_answer, budget=budget, same_again=config.always_same)
+        settings = {"same_again": config.always_same, "new": outdated.pending}
+        read = read_batch(files, answers, folder, parse=parse_answer, budget=budget, **settings)
         cost = (answers.paid() - before) / NANO
         unknown = _unanswered(
-            chatting.jobs(store, let_go(chatting, store, missing, put)), answers, delivering(put, answered)
+            chatting.jobs(store, let_go(chatting, store, missing, put)), answers, delivering(put, outdated.replace)
         )
         written = write_batch(unknown, answers, folder, budget=budget, log=wrote)
         return Batched(folder.name, read, written, cost, answers.in_doubt() / NANO)

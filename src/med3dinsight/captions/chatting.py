@@ -16,6 +16,7 @@ from .asking.jobs import Asked, Outcome
 from .asking.shards import SHARD_SLICES, ask_in_shards, merge_left_shards
 from .models.batch_recovery import recover_all
 from .models.registry import CHAT_MODELS
+from .outdated import Outdated
 from .privacy.audit_log import NAME, AuditLog
 from .privacy.logged_model import logged
 from .prompts.answer import parse_answer
@@ -33,7 +34,7 @@ def ask_about(
     ledger: CaptionStore,
     store: VoxelStore,
     missing: Iterable[SliceRef],
-    answered: Callable[[], None],
+    outdated: Outdated,
     progress: Progress,
 ) -> Asked:
     """Asks about slices; every answer is durable in the answer ledger, and then stands in the caption ledger.
@@ -44,7 +45,7 @@ def ask_about(
         ledger: Gets the texts.
         store: The volumes.
         missing: The slices that have no text.
-        answered: Called before answers are put into the ledger: the model does answer.
+        outdated: Replaced by the first answer: the model does answer.
         progress: Told the slices dealt with, and the cost so far.
 
     Raises:
@@ -62,7 +63,7 @@ def ask_about(
             done += len(rows)
             progress(done, total, f"{answers.spent() / NANO:.2f} USD so far" if chatting.price else "")
 
-        deliver = delivering(put, answered)
+        deliver = delivering(put, outdated.replace)
         progress(done, total, _forecast(chatting, min(total - done, config.sample or total)))
         free = let_go(chatting, store, missing, put)
         merge_left_shards(answers)
@@ -82,6 +83,7 @@ def ask_about(
                 concurrency=config.concurrency,
                 budget_usd=config.budget_usd,
                 price=chatting.price,
+                new=outdated.pending,
             )
         asked.in_doubt_usd = answers.in_doubt() / NANO
         return asked

@@ -37,6 +37,9 @@ class Outdated:
         ledger: Holds the texts.
         store: The volumes as they are now.
 
+    Attributes:
+        pending: Whether there is nothing in their place yet: none of what is written now was made from the same.
+
     Raises:
         InputError: A file to import cannot be read; nothing is changed.
     """
@@ -51,7 +54,7 @@ class Outdated:
         reports = reports_of(config, store.cases) if config.entry.way == "reports" else {}
         self._now = {case.id: _made_from(config, workspace, case, left_out, reports) for case in store.cases.values()}
         outdated = {case for case, origin in self._now.items() if self._earlier.get(case) != origin}
-        self._pending = bool(outdated)
+        self.pending = bool(outdated)
         if not outdated:
             return
         if config.entry.way == "imported" and ledger.num_written(config.kept_as):
@@ -64,7 +67,7 @@ class Outdated:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._pending:
+        if self.pending:
             self._bring_back()
 
     def _put_aside(self, cases: set[str]) -> None:
@@ -79,9 +82,9 @@ class Outdated:
 
     def replace(self) -> None:
         """Removes them for good: there is something to put in their place. Further calls do nothing."""
-        if not self._pending:
+        if not self.pending:
             return
-        self._pending = False
+        self.pending = False
         # In this order: after a kill in between, the next call finds them outdated again.
         (self._folder / _RECORD_ASIDE).unlink(missing_ok=True)
         self._ledger.forget_aside(self._name)

@@ -110,7 +110,7 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
         with CaptionStore(workspace.captions, create=True) as ledger:
             _set_slices(config, workspace, ledger, slices)
             with Outdated(config, workspace, ledger, store) as outdated:
-                effort = write_texts(config, workspace, ledger, store, chatting, outdated.replace, progress)
+                effort = write_texts(config, workspace, ledger, store, chatting, outdated, progress)
                 notes = chatting.notes if chatting else ()
                 result = replace(_result(config, ledger, slices.unfilled, effort), notes=notes)
                 if result.left:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from .config import CaptionConfig
 from .describing import Describer, describe_slices, in_chunks
 from .importing import texts_to_import
 from .labelled import without_labels
+from .outdated import Outdated
 from .reports import ReportDealer, reports_of
 from .texts import deal_texts
 from .untrusted import untrusted
@@ -51,7 +52,7 @@ def write_texts(
     ledger: CaptionStore,
     store: VoxelStore,
     chatting: Chatting | None,
-    answered: Callable[[], None],
+    outdated: Outdated,
     progress: Progress,
 ) -> Effort:
     """Deals with the slices that have no text, or with a sample of them.
@@ -65,7 +66,7 @@ def write_texts(
         ledger: Gets the texts.
         store: The volumes.
         chatting: As settled; None for captioners that are no chat model.
-        answered: Called before the first answer of a chat model is written, and maybe more often.
+        outdated: Replaced by the first answer of a chat model.
         progress: Told the slices dealt with.
     """
     missing = sampled(config, ledger)
@@ -75,7 +76,7 @@ def write_texts(
     if config.entry.by_files:
         from .batching import ask_by_files
 
-        batched = ask_by_files(chatting, workspace, ledger, store, missing, answered, progress)
+        batched = ask_by_files(chatting, workspace, ledger, store, missing, outdated, progress)
         return Effort(
             cost_usd=batched.cost_usd,
             stopped="files" if batched.waiting else "budget" if batched.written.left else "",
@@ -85,7 +86,7 @@ def write_texts(
         )
     from .chatting import ask_about
 
-    asked = ask_about(chatting, workspace, ledger, store, missing, answered, progress)
+    asked = ask_about(chatting, workspace, ledger, store, missing, outdated, progress)
     return Effort(
         asked.requests_sent,
         asked.cost_usd,

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty_model import PRICE, Books, FaultyModel, ask
+from faulty_model import PRICE, Books, FaultyModel, ask, body_about
 
 from med3dinsight.captions.asking.chat import BusyError, ChatReply, DownError, FatalError, RefusedError
+from med3dinsight.captions.asking.jobs import Job
 from med3dinsight.captions.asking.pace import Patience
 from med3dinsight.errors import DiskFullError
 from med3dinsight.workspace.answer_ledger import AnswerLedger
@@ -61,6 +62,20 @@ def test_one_refusal_is_kept_for_good_and_nothing_but_refusals_ends_the_run(tmp_
         ask(other, FaultyModel(answers=refuses), books.jobs(100), books)
     with AnswerLedger(other) as ledger:
         assert ledger.num_answers("refused") == ledger.num_open() == 0
+
+
+def test_answers_to_other_questions_do_not_prove_that_a_refusal_is_about_the_slice(tmp_path: Path) -> None:
+    def refuses(body: Mapping[str, Any]) -> ChatReply:
+        raise RefusedError("400: no such model")
+
+    books = Books()
+    ask(tmp_path, FaultyModel(), books.jobs(3), books)
+    with pytest.raises(FatalError, match="no such model"):
+        others = (Job(f"t{n}", f"other-{n}", lambda n=n: body_about(f"other {n}")) for n in range(20))
+        ask(tmp_path, FaultyModel(answers=refuses), others, books, new=True)
+    # Those that are known do, where they are answered with the same settings.
+    proved = ask(tmp_path, FaultyModel(answers=refuses), books.jobs(20), books, new=True)
+    assert (proved.answered, proved.refused) == (3, 17)
 
 
 def test_a_server_that_is_gone_ends_the_run_and_the_next_one_goes_on(tmp_path: Path) -> None:

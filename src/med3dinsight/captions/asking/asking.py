@@ -43,6 +43,7 @@ def ask_all(
     price: Price | None = None,
     patience: Patience | None = None,
     waiting: Mapping[str, str] | None = None,
+    new: bool = False,
 ) -> Asked:
     """Asks about every slice that is not answered in the ledger.
 
@@ -57,6 +58,7 @@ def ask_all(
         price: Of the model; needed by a budget.
         patience: How long to wait for a server in trouble.
         waiting: Places of questions that wait in batch files, by key, beside those that the ledger knows of.
+        new: Whether model or settings have answered nothing yet: refusals are believed once they have.
 
     Raises:
         FatalError: No request can be answered, or the server gave no answer for long. What was under way is kept.
@@ -64,7 +66,7 @@ def ask_all(
             replies that came are written again and again for some seconds.
     """
     budget = Budget(budget_usd, price, ledger.spent())
-    asking = _Asking(model, ledger, parse, deliver, budget, patience or Patience(), concurrency, waiting or {})
+    asking = _Asking(model, ledger, parse, deliver, budget, patience or Patience(), concurrency, waiting or {}, new)
     return asyncio.run(_closing(model, asking.run(iter(jobs))))
 
 
@@ -90,6 +92,7 @@ class _Asking:
         patience: Patience,
         concurrency: int,
         waiting: Mapping[str, str],
+        new: bool,
     ) -> None:
         self._ledger, self._parse, self._deliver = ledger, parse, deliver
         self._budget, self._waiting = budget, waiting
@@ -105,7 +108,7 @@ class _Asking:
         self._error: BaseException | None = None
         self._ended = asyncio.Event()
         self._reservations = Reservations(ledger, budget, self._ended, self._exhausted, self._end)
-        self._refusals = Refusals(ledger, self._finish)
+        self._refusals = Refusals(ledger, self._finish, new=new)
         self._sender = Sender(model, self._pace, patience, self._reservations, self._asked, self._ended, self._end)
 
     async def run(self, jobs: Iterator[Job]) -> Asked:
@@ -146,6 +149,8 @@ class _Asking:
             if job.fingerprint in known:
                 self._asked.cached += 1
                 self._finish(job, known[job.fingerprint])
+                if known[job.fingerprint].status == "answered":
+                    self._refusals.prove()
         unknown = [job for job in chunk if job.fingerprint not in known]
         waiting = self._ledger.waiting([job.fingerprint for job in unknown])
         self._asked.leave_waiting(waiting.values())

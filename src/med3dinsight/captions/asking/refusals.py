@@ -24,11 +24,12 @@ class Refusals:
     Args:
         ledger: Where they are written down for good.
         finish: Told what becomes of a slice.
+        new: Whether requests are of a kind that nothing in the ledger answers: other answers then prove nothing.
     """
 
-    def __init__(self, ledger: AnswerLedger, finish: Callable[[Job, Answer], None]) -> None:
+    def __init__(self, ledger: AnswerLedger, finish: Callable[[Job, Answer], None], *, new: bool = False) -> None:
         self._ledger, self._finish = ledger, finish
-        self._believed = ledger.num_answers("answered") > 0
+        self._believed = not new and ledger.num_answers("answered") > 0
         self._kept: dict[str, tuple[str, list[Job]]] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -53,9 +54,13 @@ class Refusals:
                 "check the model and the settings of the request; no slice was marked as refused",
             )
 
-    async def believe(self) -> None:
-        """An answer came: what is refused is refused for its own sake."""
+    def prove(self) -> None:
+        """Tells that such requests are answered: what is refused is refused for its own sake."""
         self._believed = True
+
+    async def believe(self) -> None:
+        """Writes down what was refused so far: an answer came."""
+        self.prove()
         await self.write()
 
     async def write(self) -> None:

@@ -49,6 +49,7 @@ def read_batch(
     parse: Callable[[str], Description],
     budget: Budget,
     same_again: bool = False,
+    new: bool = False,
 ) -> BatchRead:
     """Reads output and error files of batches into the answer ledger; reading a file again changes nothing.
 
@@ -59,6 +60,7 @@ def read_batch(
         parse: Reads an answer.
         budget: Knows the price.
         same_again: Whether questions were asked at temperature 0: an answer that was cut is not asked for again.
+        new: Whether model or settings have answered nothing yet: refusals are believed once they have.
 
     Raises:
         InputError: A file cannot be read.
@@ -83,7 +85,7 @@ def read_batch(
             for wait in waits:
                 wait.result()
             ids.close_requests(done.values())
-        _refuse(refused, ids, ledger, read)
+        _refuse(refused, ids, ledger, read, new)
     return read
 
 
@@ -117,9 +119,12 @@ def _settle(
     return [ledger.settle(request.reservation, request.key, paid, answer, ids.prints(request.key))]
 
 
-def _refuse(refused: list[tuple[BatchRequest, str]], ids: BatchIds, ledger: AnswerLedger, read: BatchRead) -> None:
+def _refuse(
+    refused: list[tuple[BatchRequest, str]], ids: BatchIds, ledger: AnswerLedger, read: BatchRead, new: bool
+) -> None:
     """Believes refusals only where something was answered: else the request is at fault, not the slice."""
-    if len(refused) >= ALL_REFUSED and not ledger.num_answers("answered"):
+    answered = read.answered if new else ledger.num_answers("answered")
+    if len(refused) >= ALL_REFUSED and not answered:
         raise FatalError(
             f"the batch was refused as a whole: {refused[0][1]}",
             "check the model and the settings; no slice was marked as refused",

@@ -12,6 +12,7 @@ from faulty_model import PRICE, Books, FaultyModel, ask, body_about, text_of
 from med3dinsight.captions.asking.chat import ChatReply, FatalError
 from med3dinsight.captions.asking.jobs import Job
 from med3dinsight.captions.asking.length import MOST_CHARACTERS
+from med3dinsight.captions.asking.requests import key_of
 from med3dinsight.workspace.answer_ledger import NANO, AnswerLedger
 
 
@@ -46,6 +47,20 @@ def test_requests_that_are_equal_are_sent_once_also_while_they_are_under_way(tmp
     # Another renderer's fingerprint of the same pixels is drawn, recognised and not asked about.
     more = ask(tmp_path, model, books.jobs(203, lambda number: number % 3), books)
     assert (more.requests_sent, more.cached) == (0, 203)
+
+
+@pytest.mark.parametrize("known_to_the_ledger", [True, False])
+def test_what_waits_in_a_file_is_left_also_where_only_its_pixels_are_known(
+    tmp_path: Path, known_to_the_ledger: bool
+) -> None:
+    key = key_of(body_about(1))
+    if known_to_the_ledger:
+        with AnswerLedger(tmp_path, create=True) as ledger:
+            ledger.reserve(key, 5, place="files").result()
+    model, books = FaultyModel(), Books()
+    waiting = None if known_to_the_ledger else {key: "files"}
+    asked = ask(tmp_path, model, books.jobs(3), books, waiting=waiting)
+    assert (asked.answered, asked.left, asked.waiting, key in model.asked) == (2, 1, {"files": 1}, False)
 
 
 def test_an_answer_that_cannot_be_read_is_asked_for_three_times_in_all_and_kept_as_it_was(tmp_path: Path) -> None:

@@ -73,6 +73,18 @@ def test_where_no_room_comes_back_no_more_is_lost_than_was_under_way_and_it_coun
         assert lost <= ledger.num_open() <= MOST and ledger.in_doubt() > 0
 
 
+def test_a_request_that_the_log_has_no_room_for_is_not_sent_and_costs_nothing(tmp_path: Path) -> None:
+    def unlogged(_: Mapping[str, Any]) -> ChatReply:
+        raise DiskFullError("no room for the log", "free some")
+
+    model, books = FaultyModel(answers=unlogged), Books()
+    with pytest.raises(DiskFullError, match="the log"):
+        ask(tmp_path, model, books.jobs(100), books, concurrency=CONCURRENCY, price=PRICE)
+    assert model.asked.total() <= CONCURRENCY
+    with AnswerLedger(tmp_path) as ledger:
+        assert (ledger.num_open(), ledger.spent()) == (0, 0)
+
+
 def test_a_little_room_serves_some_that_do_not_fit_together(
     tmp_path: Path, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,18 @@ def test_nothing_is_asked_or_counted_twice(ledger: AnswerLedger, tmp_path: Path)
     assert (done.requests, done.known, done.waiting) == (0, 4, 1)
 
 
+def test_what_waits_in_another_folder_is_neither_drawn_nor_written(ledger: AnswerLedger, tmp_path: Path) -> None:
+    def draw() -> dict[str, Any]:
+        raise AssertionError("known by its fingerprint")
+
+    write(ledger, tmp_path / "one", jobs(3))
+    known = Job("other", "print-0", draw, "axial", "CT")
+    same = Job("other", "print-9", lambda: question(png(0)), "axial", "CT")
+    written = write(ledger, tmp_path / "two", [known, same, *jobs(1, first=5)])
+    assert (written.requests, written.waiting, written.elsewhere) == (1, 1, {"one": 2})
+    assert ledger.waiting_places() == {"one": 3, "two": 1}
+
+
 def test_files_stay_within_their_limits(ledger: AnswerLedger, tmp_path: Path) -> None:
     written = write(ledger, tmp_path / "batch", jobs(7), most_requests=3)
     assert [len(path.read_text().splitlines()) for path in written.files] == [3, 3, 1]

@@ -84,7 +84,7 @@ def caption(
 _WHY = {
     "budget": "the budget is used up",
     "files": "upload each file as a batch, put what comes back into the folder `answers` beside it, and run it again",
-    "answers": "no new question is to be asked; put what comes back into the folder `answers`, and run it again",
+    "answers": "no new question is to be asked; put what comes back into `answers` and run the captioner of the files",
     "elsewhere": "their questions wait for answers to request files of another captioner",
 }
 _CUT = "of these {} because the answer was longer than caption.max_tokens; a larger one asks all slices anew"

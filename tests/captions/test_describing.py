@@ -153,6 +153,8 @@ def test_shuffled_texts_skip_slices_that_have_none(workspace: Workspace, tmp_pat
     [
         ({"captioner": "tisue"}, "did you mean tissue"),
         ({"captioner": "tissue", "name": "a/b"}, "letters, digits"),
+        ({"captioner": "tissue", "name": "_shards"}, "letters, digits"),
+        ({"captioner": "tissue", "name": "answers.sqlite-wal"}, "name of a file"),
         ({"captioner": "tissue", "name": "template"}, "another captioner"),
         ({"captioner": "tissue", "existing": "a.csv"}, "imported"),
         ({"captioner": "shuffled", "shuffle_of": "shuffled"}, "dealt out already"),

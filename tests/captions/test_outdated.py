@@ -140,3 +140,32 @@ def test_files_for_another_model_leave_them_until_an_answer_is_read(workspace: W
     with scripted_server(says("Old.")) as server:
         assert run(config(server, **settings, model="m2"), workspace).captioned == 2
     assert texts(workspace, "openai-batch") == {"New.": 2}
+
+
+def test_what_settings_wrote_that_were_given_up_is_no_text_of_the_earlier_ones(workspace: Workspace) -> None:
+    with CaptionStore(workspace.captions) as ledger:
+        ledger.remove("openai", ["b"])
+    (workspace.captions / "openai" / RECORD).unlink()
+    unreadable = Scripted(body=completion("?"))
+    with scripted_server(unreadable) as server:
+        given_up = run(config(server, max_tokens=20, sample=SLICES - 1), workspace)
+    assert (given_up.quarantined, given_up.left) == (SLICES - 1, 1)
+    assert "stay" in given_up.notes[0]
+    with scripted_server(says("Old.")) as server:
+        again = run(config(server, sample=1), workspace)
+        assert (again.captioned, again.quarantined, again.left, again.notes) == (SLICES // 2, 0, SLICES // 2, ())
+        assert run(config(server), workspace).captioned == SLICES
+    assert texts(workspace) == {"Old.": SLICES}
+
+
+def test_a_record_put_aside_says_nothing_of_another_slice_table(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scripted_server(UNKNOWN) as server:
+        with monkeypatch.context() as killed:
+            killed.setattr(outdated.Outdated, "__exit__", lambda *_: None)
+            with pytest.raises(FatalError):
+                run(config(server, model="m2"), workspace)
+        with pytest.raises(FatalError):
+            run(config(server, model="m3", positions_per_plane=5), workspace)
+    assert not is_complete(workspace)

@@ -104,7 +104,9 @@ def test_files_that_are_removed_are_asked_anew_and_may_have_been_paid_for(
     assert first.in_doubt_usd == 0.0, "what waits is not in doubt"
     with AnswerLedger(workspace.asked) as ledger:
         set_aside = ledger.spent() / NANO
+    assert forecast(config(server, "openai"), workspace)["requests"] == 0
     shutil.rmtree(workspace.asked / "openai-batch")
+    assert forecast(config(server, "openai"), workspace)["requests"] == SLICES
     result = captioned(server, workspace, "openai", prices=table)
     assert (result.captioned, len(server.requests), result.waiting) == (SLICES, SLICES, 0)
     assert result.in_doubt_usd == pytest.approx(set_aside) and set_aside > 0

@@ -22,6 +22,10 @@ def test_nothing_special_is_told_of_a_run_without_trouble() -> None:
 def test_who_waits_for_files_of_another_captioner_is_told_where_and_what_to_do() -> None:
     text = told(left=7, stopped="files", waiting=7, waiting_for=("openai-batch",))
     assert "7 slices are left to do: their questions wait for answers to request files of another captioner" in text
+    assert "other" not in told(left=7) and "run it again for the rest" in told(left=7)
+    some = told(left=9, stopped="files", waiting=7, waiting_for=("openai-batch",))
+    assert "9 slices are left to do: 7 wait for answers (" in some and "for the other 2: run it again" in some
+    assert "for the other 2: the budget is used up" in told(left=9, stopped="budget", waiting=7, waiting_for=("x",))
     assert "in asked/openai-batch, and are asked nowhere else meanwhile" in text and "remove that folder" in text
 
 

@@ -79,6 +79,8 @@ class CaptionConfig(ChatSettings):
     def _a_folder(cls, value: str, info: ValidationInfo) -> str:
         if value and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
             raise ValueError("a name has letters, digits, dots, dashes and underscores, 64 at most")
+        if ".sqlite" in value or value.endswith((".json", ".jsonl")):
+            raise ValueError("that could be the name of a file of the workspace")
         if value in CAPTIONERS and value != info.data.get("captioner"):
             raise ValueError("that is the name of another captioner")
         return value

@@ -16,6 +16,7 @@ from .asking.prices import Forecast
 from .asking.prices import forecast as forecast_cost
 from .config import CaptionConfig
 from .describing import in_chunks
+from .models.batch_ids import NAME as IDS
 from .planning import Plan, plan
 from .settled import Chatting
 
@@ -69,7 +70,10 @@ def _unanswered(chatting: Chatting, workspace: Workspace, store: VoxelStore, sli
         yield from slices
         return
     with AnswerLedger(workspace.asked) as answers:
+        # Questions of a folder that was removed are asked anew.
+        places = {place for place in answers.waiting_places() if (workspace.asked / place / IDS).exists()}
         for chunk in in_chunks(slices, _CHUNK):
             prints = [chatting.fingerprint(store, ref) for ref in chunk]
-            known = answers.find(prints).keys() | answers.waiting(prints).keys()
+            waiting = {name for name, place in answers.waiting(prints).items() if place in places}
+            known = answers.find(prints).keys() | waiting
             yield from (ref for ref, name in zip(chunk, prints, strict=True) if name not in known)

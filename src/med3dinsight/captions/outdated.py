@@ -19,15 +19,18 @@ from .texts import read_texts_of
 
 #: In a captioner's folder: what the texts of each case were made from.
 MADE_FROM = "made_from.json"
-_RECORD_ASIDE = f"{RECORD}.aside"
+#: What the record that a captioner is complete is called meanwhile.
+RECORD_ASIDE = f"{RECORD}.aside"
+_STAY = "no answer by these settings is there yet: the texts that others wrote under this name stay"
 
 
 class Outdated:
     """Texts of cases whose voxels, or whose captioner, are not what the texts were made from; a context.
 
     Inside it they are gone from the ledger, and the record that says that the captioner is complete with them. A chat
-    model may turn out to be none (a mistyped name, a server that is down): its texts are only put aside, and come back
-    at the end unless :meth:`replace` was called; after a kill, when the next one is made.
+    model may turn out to be none (a mistyped name, a server that is down): its texts are only put aside. Unless
+    :meth:`replace` was called they come back at the end, or, after a kill, when the next one is made; what was written
+    meanwhile about the same cases is removed then.
 
     Texts of all other cases stay, also of cases that are not prepared at the moment.
 
@@ -63,6 +66,11 @@ class Outdated:
         if config.entry.way != "chat":
             self.replace()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader is to be told, a sentence each."""
+        return (_STAY,) if self.pending and self._ledger.has_aside(self._name) else ()
+
     def __enter__(self) -> Outdated:
         return self
 
@@ -72,13 +80,13 @@ class Outdated:
 
     def _put_aside(self, cases: set[str]) -> None:
         if (self._folder / RECORD).exists():
-            (self._folder / RECORD).replace(self._folder / _RECORD_ASIDE)
+            (self._folder / RECORD).replace(self._folder / RECORD_ASIDE)
         self._ledger.put_aside(self._name, cases)
 
     def _bring_back(self) -> None:
         self._ledger.bring_back(self._name)
-        if (self._folder / _RECORD_ASIDE).exists():
-            (self._folder / _RECORD_ASIDE).replace(self._folder / RECORD)
+        if (self._folder / RECORD_ASIDE).exists():
+            (self._folder / RECORD_ASIDE).replace(self._folder / RECORD)
 
     def replace(self) -> None:
         """Removes them for good: there is something to put in their place. Further calls do nothing."""
@@ -86,7 +94,7 @@ class Outdated:
             return
         self.pending = False
         # In this order: after a kill in between, the next call finds them outdated again.
-        (self._folder / _RECORD_ASIDE).unlink(missing_ok=True)
+        (self._folder / RECORD_ASIDE).unlink(missing_ok=True)
         self._ledger.forget_aside(self._name)
         write_json(self._folder / MADE_FROM, {**self._earlier, **self._now})
 

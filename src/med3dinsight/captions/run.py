@@ -18,7 +18,7 @@ from .config import CaptionConfig
 from .describing import CHUNK_SLICES as CHUNK_SLICES
 from .importing import hash_of
 from .labelled import labels_used
-from .outdated import Outdated
+from .outdated import RECORD_ASIDE, Outdated
 from .planning import Plan, plan
 from .publishing import publish
 from .texts import read_texts_of
@@ -114,7 +114,7 @@ def run(config: CaptionConfig, workspace: Workspace, *, progress: Progress = sil
                 notes = chatting.notes if chatting else ()
                 result = replace(_result(config, ledger, slices.unfilled, effort), notes=notes)
                 if result.left:
-                    return result
+                    return replace(result, notes=(*notes, *outdated.notes))
                 outdated.replace()
             write_labels_seen(folder, _labels_seen(config, workspace, ledger, store))
             publish(config, folder, ledger, dict(store.cases))
@@ -142,8 +142,9 @@ def _set_slices(config: CaptionConfig, workspace: Workspace, ledger: CaptionStor
             f"run `med3dinsight caption --captioner {source}` with the same slice settings first",
         )
     # "Complete" means complete for the slice table, and that is about to change.
-    for record in workspace.captions.glob(f"*/{RECORD}"):
-        record.unlink()
+    for name in (RECORD, RECORD_ASIDE):
+        for record in workspace.captions.glob(f"*/{name}"):
+            record.unlink()
     ledger.replace_slices(slices)
 
 

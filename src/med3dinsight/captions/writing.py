@@ -79,7 +79,7 @@ def write_texts(
         batched = ask_by_files(chatting, workspace, ledger, store, missing, outdated, progress)
         return Effort(
             cost_usd=batched.cost_usd,
-            stopped="files" if batched.waiting else "budget" if batched.written.left else "",
+            stopped="budget" if batched.written.left else "files" if batched.waiting else "",
             files=tuple(str(path) for path in batched.written.files),
             waiting=batched.waiting,
             in_doubt_usd=batched.in_doubt_usd,

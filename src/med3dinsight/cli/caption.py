@@ -81,8 +81,8 @@ def caption(
     )
 
 
-_WHY = {
-    "budget": "the budget is used up",
+#: What to do for slices that wait for answers to request files.
+_WAITING = {
     "files": "upload each file as a batch, put what comes back into the folder `answers` beside it, and run it again",
     "answers": "no new question is to be asked; put what comes back into `answers` and run the captioner of the files",
     "elsewhere": "their questions wait for answers to request files of another captioner",
@@ -127,14 +127,20 @@ def say(result: dict[str, Any]) -> str:
     if flagged := result.get("flagged"):
         words.append(f"{counted(flagged, 'text is', 'texts are')} flagged: look by `med3dinsight caption-audit`")
     if left := result.get("left", 0):
-        stopped = result.get("stopped", "")
-        if stopped == "files" and not result.get("files"):
-            stopped = "answers" if result["captioner"] in result.get("waiting_for", ()) else "elsewhere"
-        why = _WHY.get(stopped, "run it again for the rest")
-        words.append(f"{counted(left, 'slice is', 'slices are')} left to do: {why}")
+        words.append(f"{counted(left, 'slice is', 'slices are')} left to do: {_what_to_do(result, left)}")
     if files := result.get("files"):
         words.append("files: " + ", ".join(map(str, files)))
     return "\n".join(["; ".join(words), *_waiting(result), *(f"note: {note}" for note in result.get("notes", ()))])
+
+
+def _what_to_do(result: dict[str, Any], left: int) -> str:
+    rest = left - result.get("waiting", 0)
+    others = "the budget is used up" if result.get("stopped") == "budget" else "run it again for the rest"
+    if rest == left:
+        return others
+    own = result["captioner"] in result.get("waiting_for", ())
+    wait = _WAITING["files" if result.get("files") else "answers" if own else "elsewhere"]
+    return f"{left - rest} wait for answers ({wait}); for the other {rest}: {others}" if rest else wait
 
 
 def _waiting(result: dict[str, Any]) -> list[str]:

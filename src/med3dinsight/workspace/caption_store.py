@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS captions (
   captioner TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, flags TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (captioner, key)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS aside (captioner TEXT NOT NULL, case_id TEXT NOT NULL, PRIMARY KEY (captioner, case_id));
 """
 #: After a captioner's name, where texts are put aside; no name has a slash.
 _ASIDE = "/aside"
@@ -185,23 +186,36 @@ class CaptionStore:
 
     def put_aside(self, captioner: str, cases: Iterable[str]) -> None:
         """Hides a captioner's texts of some cases: they are as if removed until they are brought back, or forgotten."""
+        rows = [(captioner, case) for case in cases]
         with self._transaction():
+            self._database.executemany("INSERT OR IGNORE INTO aside VALUES (?,?)", rows)
             self._database.executemany(
                 f"UPDATE captions SET captioner = captioner || '{_ASIDE}' WHERE {_OF_CASE}",
-                (_of_case(captioner, case) for case in cases),
+                (_of_case(captioner, case) for _, case in rows),
             )
 
     def bring_back(self, captioner: str) -> None:
-        """Undoes :meth:`put_aside`; what was written meanwhile for the same slices is replaced."""
+        """Undoes :meth:`put_aside`; all that was written meanwhile for slices of these cases is removed."""
         with self._transaction():
-            self._database.execute(
-                "UPDATE OR REPLACE captions SET captioner = ? WHERE captioner = ?", (captioner, captioner + _ASIDE)
+            cases = self._database.execute("SELECT case_id FROM aside WHERE captioner = ?", (captioner,)).fetchall()
+            self._database.executemany(
+                f"DELETE FROM captions WHERE {_OF_CASE}", [_of_case(captioner, case) for (case,) in cases]
             )
+            self._database.execute(
+                "UPDATE captions SET captioner = ? WHERE captioner = ?", (captioner, captioner + _ASIDE)
+            )
+            self._database.execute("DELETE FROM aside WHERE captioner = ?", (captioner,))
+
+    def has_aside(self, captioner: str) -> bool:
+        """Returns whether texts of a captioner are put aside."""
+        query = "SELECT EXISTS (SELECT 1 FROM captions WHERE captioner = ?)"
+        return bool(self._database.execute(query, (captioner + _ASIDE,)).fetchone()[0])
 
     def forget_aside(self, captioner: str) -> None:
-        """Removes what was put aside."""
+        """Removes what was put aside; what was written meanwhile stays."""
         with self._transaction():
             self._database.execute("DELETE FROM captions WHERE captioner = ?", (captioner + _ASIDE,))
+            self._database.execute("DELETE FROM aside WHERE captioner = ?", (captioner,))
 
     def texts(self, captioner: str) -> dict[str, str]:
         """Returns ``{slice key: text}`` of a captioner; slices without a text are left out."""

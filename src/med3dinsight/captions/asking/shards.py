@@ -20,8 +20,8 @@ from ...workspace.answer_ledger import ANSWERS, NANO, AnswerLedger
 from ...workspace.answer_merge import merge_answers
 from .jobs import Asked, Outcome
 
-#: Folder of the shards, beside the ledger.
-SHARDS = "shards"
+#: Folder of the shards, beside the ledger; no captioner's request files can have that name.
+SHARDS = "_shards"
 SHARD_SLICES = 1024
 #: An answer that cannot be read is asked for again: a shard may need more than its slices cost at most.
 _SPARE = 3

@@ -93,6 +93,25 @@ def test_all_processes_together_keep_to_the_concurrency(
     assert set(seen) == {(processes, share)}
 
 
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("workers", "sample", "sizes"), [(2, None, [12, 12]), (5, None, [5, 5, 5, 5, 4]), (3, 2, [1, 1])]
+)
+def test_few_slices_are_dealt_out_to_all_processes(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, workers: int, sample: int | None, sizes: list[int]
+) -> None:
+    seen: list[int] = []
+
+    def engine(ask: Any, shards: Any, at_a_time: int) -> Any:
+        seen.extend(len(shard.slices) for shard in shards)
+        return iter(())
+
+    monkeypatch.setitem(ENGINES, "local", engine)
+    with scripted_server(GOOD) as server:
+        run(config(server, engine="local", workers=workers, sample=sample), workspace)
+    assert seen == sizes
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("here", "small_shards")
 def test_a_budget_holds_over_all_processes(workspace: Workspace, tmp_path: Path) -> None:

@@ -64,12 +64,13 @@ def ask_about(
             progress(done, total, f"{answers.spent() / NANO:.2f} USD so far" if chatting.price else "")
 
         deliver = delivering(put, outdated.replace)
-        progress(done, total, _forecast(chatting, min(total - done, config.sample or total)))
+        left = min(total - done, config.sample or total)
+        progress(done, total, _forecast(chatting, left))
         free = let_go(chatting, store, missing, put)
         merge_left_shards(answers)
         recover_all(answers, workspace.asked)
         if config.engine == "ray" or config.workers != 1:
-            asked = _ask_in_shards(chatting, workspace, answers, store, free, deliver)
+            asked = _ask_in_shards(chatting, workspace, answers, store, free, deliver, left)
             asked.in_doubt_usd = answers.in_doubt() / NANO
             return asked
         model = CHAT_MODELS[config.captioner](config)
@@ -117,10 +118,13 @@ def _ask_in_shards(
     store: VoxelStore,
     slices: Iterable[SliceRef],
     deliver: Callable[[list[Outcome]], None],
+    left: int,
 ) -> Asked:
     """Asks from several processes; each has a ledger of its own, which is merged when its shard is done."""
     config = chatting.config
-    workers = config.workers or (usable_cores() if config.engine == "local" else 0)
+    workers = min(config.workers or (usable_cores() if config.engine == "local" else 0), config.concurrency)
+    # Few slices are dealt out to all processes; how many a whole cluster has is not known yet.
+    shard_slices = min(SHARD_SLICES, -(-left // workers)) if workers else SHARD_SLICES
     return ask_in_shards(
         ShardAsker(chatting, workspace.root, answers.waiting_keys()),
         slices,
@@ -128,11 +132,11 @@ def _ask_in_shards(
         fingerprint=lambda ref: chatting.fingerprint(store, ref),
         deliver=deliver,
         engine=config.engine,
-        workers=min(workers, config.concurrency),
+        workers=workers,
         concurrency=config.concurrency,
         budget_usd=config.budget_usd,
         most_usd=chatting.most_usd(),
-        shard_slices=SHARD_SLICES,
+        shard_slices=max(1, shard_slices),
     )
 
 

@@ -28,11 +28,11 @@ _PLANES = {
     "coronal": r"\bcoronal\b(?!\s+sutures?)",
     "sagittal": r"\b(?:para|mid)?sagittal\b(?!\s+(?:sinus|sutures?))",
 }
-# Words that only the one modality's texts have.
+# Words that only the one modality's texts have. Small, the short ones are other words: "ct", "mr", "flair".
 _MODALITIES = {
-    "CT": r"\b(?:CT|computed tomograph\w*|hounsfield|HU)\b",
-    "MR": r"\b(?:MRI?|magnetic resonance\w*|T[12](?:w|(?=[ -](?:weight|image|signal|sequence)))|FLAIR"
-    r"|(?:hyper|hypo)intense)\b",
+    "CT": r"\b(?:CT|HU|(?i:computed tomograph\w*|hounsfield))\b",
+    "MR": r"\b(?:MRI?|FLAIR|T[12](?i:w|(?=[ -](?:weight|image|signal|sequence|contrast)))"
+    r"|(?i:magnetic resonance\w*|(?:hyper|hypo)intense))\b",
 }
 _PLANE_WORDS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _PLANES.items()}
 _MODALITY_WORDS = {name: re.compile(pattern) for name, pattern in _MODALITIES.items()}

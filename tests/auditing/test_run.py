@@ -146,6 +146,7 @@ def test_a_wrong_answer_beside_a_true_text_counts_and_is_told_apart(captioned: A
     audit, tags, _ = audited(captioned, captioner="other")
     assert (audit["checked"], audit["contradicting"], audit["contradicting_by_flag"], audit["score"]) == (2, 2, 2, 0.0)
     assert (audit["plane"]["by_flag"], audit["modality"]["by_flag"]) == (1, 1)
+    assert audit["plane"]["by_chance"] == 1.0, "by the one text that names a plane"
     assert (audit["plane"]["said"], audit["plane"]["agree"]) == (2, 1)
     assert sum(named.get(OTHER_ANSWER, 0) for named in audit["plane"]["counts"].values()) == 1
     assert "2 of them only by the flag" in tags.text

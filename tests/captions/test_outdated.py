@@ -169,3 +169,14 @@ def test_a_record_put_aside_says_nothing_of_another_slice_table(
         with pytest.raises(FatalError):
             run(config(server, model="m3", positions_per_plane=5), workspace)
     assert not is_complete(workspace)
+
+
+def test_a_model_that_has_answered_may_refuse_all_of_new_volumes(prepared: Callable[..., Workspace]) -> None:
+    generator = np.random.default_rng(1)
+    volumes = {name: generator.integers(0, 255, (16, 16, 16), dtype=np.uint8) for name in ("a", "b", "c")}
+    with scripted_server(says("Old.")) as server:
+        run(config(server), prepared({"a": volumes["a"]}, protocol="cube128"))
+    workspace = prepared(volumes, protocol="cube128")
+    with scripted_server(Scripted(status=400, body={"error": {"message": "content"}})) as server:
+        result = run(config(server), workspace)
+    assert (result.captioned, result.refused, result.without_text, result.left) == (6, 12, 12, 0)

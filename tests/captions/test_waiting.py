@@ -113,6 +113,15 @@ def test_files_that_are_removed_are_asked_anew_and_may_have_been_paid_for(
     assert captioned(server, workspace, "openai", prices=table).in_doubt_usd == result.in_doubt_usd
 
 
+def test_files_whose_folder_is_renamed_wait_there(workspace: Workspace, server: ScriptedServer) -> None:
+    captioned(server, workspace, "openai-batch", sample=7)
+    (workspace.asked / "openai-batch").rename(workspace.asked / "kept")
+    result = captioned(server, workspace, "openai")
+    assert (result.captioned, len(server.requests), result.waiting_for) == (SLICES - 7, SLICES - 7, ("kept",))
+    answer(workspace, "kept")
+    assert captioned(server, workspace, "openai-batch", name="kept", sample=7).captioned == 7
+
+
 def test_a_ledger_that_does_not_know_what_waits_learns_it_from_the_files(
     workspace: Workspace, server: ScriptedServer
 ) -> None:

@@ -39,6 +39,7 @@ def test_who_waits_for_files_of_its_own_is_told_to_bring_the_answers(files: tupl
 
 
 def test_money_in_doubt_and_cut_answers_are_told() -> None:
-    text = told(in_doubt_usd=0.25, quarantined=2, cut=2)
+    text = told(in_doubt_usd=0.25, quarantined=2, cut=2, refused=3)
+    assert "of these 3 because the model refused" in text
     assert "0.2500 USD may have been paid for no answer" in text
     assert "of these 2 because the answer was longer than caption.max_tokens" in text

@@ -59,11 +59,13 @@ class Guessed(Share):
         said, true = Counter[str](), Counter[str]()
         counts: dict[str, dict[str, int]] = {}
         for (named, real), texts in sorted(self._pairs.items()):
+            counts.setdefault(real, {})[named] = texts
+            if named == OTHER_ANSWER:  # what it names is not known
+                continue
             said[named] += texts
             true[real] += texts
-            counts.setdefault(real, {})[named] = texts
         met = sum(said[name] * true[name] for name in true)
-        chance = share_of(met, self.said**2)
+        chance = share_of(met, said.total() ** 2)
         return {**super().as_json(), "by_flag": self.by_flag, "by_chance": chance, "counts": counts}
 
 

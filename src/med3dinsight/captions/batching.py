@@ -16,6 +16,7 @@ from ..types import Progress
 from ..workspace import Workspace
 from ..workspace.answer_ledger import NANO, AnswerLedger
 from ..workspace.caption_store import CaptionStore, Written
+from ..workspace.provenance import fingerprint
 from ..workspace.voxel_store import VoxelStore
 from .asking.budget import Budget
 from .asking.jobs import Job, Outcome
@@ -95,6 +96,8 @@ def ask_by_files(
     assert chatting.permission is not None  # files are for an endpoint, which was judged
     host = chatting.permission.address.host
 
+    settings = fingerprint(config.asked_with())
+
     def wrote(key: str, num_bytes: int) -> None:
         log.sent(host=host, model=chatting.chosen.model, num_bytes=num_bytes, body_sha256=key)
 
@@ -105,13 +108,12 @@ def ask_by_files(
         budget = Budget(config.budget_usd, chatting.price, answers.spent())
         (folder / ANSWERS).mkdir(parents=True, exist_ok=True)
         files = sorted((folder / ANSWERS).glob("*.jsonl"))
-        settings = {"same_again": config.always_same, "new": outdated.pending}
-        read = read_batch(files, answers, folder, parse=parse_answer, budget=budget, **settings)
+        read = read_batch(files, answers, folder, parse=parse_answer, budget=budget, same_again=config.always_same)
         cost = (answers.paid() - before) / NANO
         unknown = _unanswered(
             chatting.jobs(store, let_go(chatting, store, missing, put)), answers, delivering(put, outdated.replace)
         )
-        written = write_batch(unknown, answers, folder, budget=budget, log=wrote)
+        written = write_batch(unknown, answers, folder, budget=budget, settings=settings, log=wrote)
         return Batched(folder.name, read, written, cost, answers.in_doubt() / NANO)
 
 

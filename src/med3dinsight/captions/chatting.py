@@ -69,25 +69,39 @@ def ask_about(
         free = let_go(chatting, store, missing, put)
         merge_left_shards(answers)
         recover_all(answers, workspace.asked)
+        proven = not outdated.new and answers.num_answers("answered") > 0
         if config.engine == "ray" or config.workers != 1:
-            asked = _ask_in_shards(chatting, workspace, answers, store, free, deliver, left)
-            asked.in_doubt_usd = answers.in_doubt() / NANO
-            return asked
-        model = CHAT_MODELS[config.captioner](config)
-        with AuditLog(workspace.asked / NAME) as log:
-            asked = ask_all(
-                chatting.jobs(store, free),
-                logged(model, log, chatting.permission),
-                answers,
-                parse=parse_answer,
-                deliver=deliver,
-                concurrency=config.concurrency,
-                budget_usd=config.budget_usd,
-                price=chatting.price,
-                new=outdated.pending,
-            )
+            asker = ShardAsker(chatting, workspace.root, answers.waiting_keys(), proven=proven)
+            asked = _ask_in_shards(asker, chatting, answers, store, free, deliver, left)
+        else:
+            asked = _ask_here(chatting, workspace, answers, store, free, deliver, proven)
         asked.in_doubt_usd = answers.in_doubt() / NANO
         return asked
+
+
+def _ask_here(
+    chatting: Chatting,
+    workspace: Workspace,
+    answers: AnswerLedger,
+    store: VoxelStore,
+    slices: Iterable[SliceRef],
+    deliver: Callable[[list[Outcome]], None],
+    proven: bool,
+) -> Asked:
+    config = chatting.config
+    model = CHAT_MODELS[config.captioner](config)
+    with AuditLog(workspace.asked / NAME) as log:
+        return ask_all(
+            chatting.jobs(store, slices),
+            logged(model, log, chatting.permission),
+            answers,
+            parse=parse_answer,
+            deliver=deliver,
+            concurrency=config.concurrency,
+            budget_usd=config.budget_usd,
+            price=chatting.price,
+            proven=proven,
+        )
 
 
 def delivering(put: Callable[[list[Written]], None], answered: Callable[[], None]) -> Callable[[list[Outcome]], None]:
@@ -112,8 +126,8 @@ def _forecast(chatting: Chatting, left: int) -> str:
 
 
 def _ask_in_shards(
+    asker: ShardAsker,
     chatting: Chatting,
-    workspace: Workspace,
     answers: AnswerLedger,
     store: VoxelStore,
     slices: Iterable[SliceRef],
@@ -126,7 +140,7 @@ def _ask_in_shards(
     # Few slices are dealt out to all processes; how many a whole cluster has is not known yet.
     shard_slices = min(SHARD_SLICES, -(-left // workers)) if workers else SHARD_SLICES
     return ask_in_shards(
-        ShardAsker(chatting, workspace.root, answers.waiting_keys()),
+        asker,
         slices,
         answers,
         fingerprint=lambda ref: chatting.fingerprint(store, ref),

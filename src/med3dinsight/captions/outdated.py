@@ -42,6 +42,7 @@ class Outdated:
 
     Attributes:
         pending: Whether there is nothing in their place yet: none of what is written now was made from the same.
+        new: Whether all cases are outdated: nothing shows that the captioner answers by these settings.
 
     Raises:
         InputError: A file to import cannot be read; nothing is changed.
@@ -58,6 +59,7 @@ class Outdated:
         self._now = {case.id: _made_from(config, workspace, case, left_out, reports) for case in store.cases.values()}
         outdated = {case for case, origin in self._now.items() if self._earlier.get(case) != origin}
         self.pending = bool(outdated)
+        self.new = bool(self._now) and len(outdated) == len(self._now)
         if not outdated:
             return
         if config.entry.way == "imported" and ledger.num_written(config.kept_as):

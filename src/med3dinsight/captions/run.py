@@ -38,6 +38,7 @@ class CaptionResult:
         captioned: Slices that have a text of this captioner now.
         quarantined: Slices whose answers could not be read; they are not asked about again.
         cut: How many of these because the answer was longer than ``max_tokens``.
+        refused: Slices that the model would not describe; nor are these.
         requests_sent: Questions of this run to a chat model.
         cost_usd: What they cost, as far as prices are known.
         in_doubt_usd: What runs so far may have paid for without an answer, as they were killed or cut off; it counts as
@@ -70,6 +71,7 @@ class CaptionResult:
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     cut: int = 0
+    refused: int = 0
     in_doubt_usd: float = 0.0
     waiting: int = 0
     waiting_for: tuple[str, ...] = ()
@@ -171,6 +173,7 @@ def _result(config: CaptionConfig, ledger: CaptionStore, unfilled: int, effort: 
         flagged=ledger.num_flagged(name) - without,
         stopped=effort.stopped,
         files=effort.files,
+        refused=ledger.num_written(name, only_flag="refused"),
         cut=ledger.num_written(name, only_flag="cut"),
         in_doubt_usd=effort.in_doubt_usd,
         waiting=sum(effort.waiting.values()),

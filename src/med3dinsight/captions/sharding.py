@@ -27,10 +27,11 @@ class ShardAsker:
         chatting: As settled.
         root: Folder of the workspace.
         waiting: Places of the questions that wait in batch files, by key; a shard's ledger does not know them.
+        proven: Whether the model answers such questions; a shard's ledger does not know that either.
     """
 
-    def __init__(self, chatting: Chatting, root: Path, waiting: Mapping[str, str]) -> None:
-        self._chatting, self._root, self._waiting = chatting, root, waiting
+    def __init__(self, chatting: Chatting, root: Path, waiting: Mapping[str, str], *, proven: bool) -> None:
+        self._chatting, self._root, self._waiting, self._proven = chatting, root, waiting, proven
 
     def __call__(self, shard: Shard) -> ShardDone:
         """Asks about all slices of a shard.
@@ -55,5 +56,6 @@ class ShardAsker:
                 budget_usd=shard.budget_usd,
                 price=self._chatting.price,
                 waiting=self._waiting,
+                proven=self._proven,
             )
         return ShardDone(shard.folder, outcomes, asked)

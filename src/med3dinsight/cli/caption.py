@@ -88,7 +88,7 @@ _WAITING = {
     "elsewhere": "their questions wait for answers to request files of another captioner",
 }
 _CUT = "of these {} because the answer was longer than caption.max_tokens; a larger one asks all slices anew"
-_IN_DOUBT = "{:.4f} USD may have been paid for no answer, as runs were killed or cut off: they count as spent"
+_IN_DOUBT = "{:.4f} USD may have been paid for no answer (runs were killed, files given up): they count as spent"
 
 
 def _say_forecast(told: dict[str, Any]) -> list[str]:
@@ -120,6 +120,8 @@ def say(result: dict[str, Any]) -> str:
         words.append(f"{have} left out of training")
     if unread := result.get("quarantined"):
         words.append(f"of these {unread} because no answer could be read")
+    if refused := result.get("refused"):
+        words.append(f"of these {refused} because the model refused")
     if cut := result.get("cut"):
         words.append(_CUT.format(cut))
     if held := result.get("held_back"):

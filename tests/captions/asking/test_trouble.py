@@ -64,6 +64,19 @@ def test_one_refusal_is_kept_for_good_and_nothing_but_refusals_ends_the_run(tmp_
         assert ledger.num_answers("refused") == ledger.num_open() == 0
 
 
+def test_few_refusals_are_not_believed_either_where_nothing_was_answered(tmp_path: Path) -> None:
+    def refuses(body: Mapping[str, Any]) -> ChatReply:
+        raise RefusedError("400: no such model")
+
+    books = Books()
+    with pytest.raises(FatalError, match="no such model"):
+        ask(tmp_path, FaultyModel(answers=refuses), books.jobs(3), books)
+    with AnswerLedger(tmp_path) as ledger:
+        assert ledger.num_answers("refused") == ledger.num_open() == 0
+    proven = ask(tmp_path, FaultyModel(answers=refuses), books.jobs(3), books, proven=True)
+    assert proven.refused == 3
+
+
 def test_answers_to_other_questions_do_not_prove_that_a_refusal_is_about_the_slice(tmp_path: Path) -> None:
     def refuses(body: Mapping[str, Any]) -> ChatReply:
         raise RefusedError("400: no such model")
@@ -72,9 +85,9 @@ def test_answers_to_other_questions_do_not_prove_that_a_refusal_is_about_the_sli
     ask(tmp_path, FaultyModel(), books.jobs(3), books)
     with pytest.raises(FatalError, match="no such model"):
         others = (Job(f"t{n}", f"other-{n}", lambda n=n: body_about(f"other {n}")) for n in range(20))
-        ask(tmp_path, FaultyModel(answers=refuses), others, books, new=True)
+        ask(tmp_path, FaultyModel(answers=refuses), others, books, proven=False)
     # Those that are known do, where they are answered with the same settings.
-    proved = ask(tmp_path, FaultyModel(answers=refuses), books.jobs(20), books, new=True)
+    proved = ask(tmp_path, FaultyModel(answers=refuses), books.jobs(20), books, proven=False)
     assert (proved.answered, proved.refused) == (3, 17)
 
 

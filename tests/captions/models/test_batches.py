@@ -40,7 +40,7 @@ def jobs(count: int, first: int = 0) -> list[Job]:
     ]
 
 
-def write(ledger: AnswerLedger, folder: Path, todo: list[Job], usd: float | None = None, **limits: int) -> BatchWritten:
+def write(ledger: AnswerLedger, folder: Path, todo: list[Job], usd: float | None = None, **limits: Any) -> BatchWritten:
     return write_batch(todo, ledger, folder, budget=Budget(usd, PRICE, ledger.spent()), **limits)
 
 
@@ -171,10 +171,25 @@ def test_one_refusal_is_believed_and_a_batch_refused_as_a_whole_is_not(ledger: A
     out = answered(tmp_path / "all.jsonl", rows, lambda n: no)
     with pytest.raises(FatalError, match="as a whole: the server says 400: no temperature"):
         read(ledger, folder, out)
-    assert ledger.num_answers("refused") == 0
-    result = read(ledger, folder, answered(tmp_path / "one.jsonl", rows, lambda n: no if n == 4 else GOOD))
+    assert (ledger.num_answers("refused"), ledger.num_open(), ledger.waiting_keys()) == (0, 0, {})
+    rows = requests_in(write(ledger, folder, jobs(9)))
+    assert len(rows) == 9, "they are asked anew"
+    one = answered(tmp_path / "one.jsonl", rows, lambda n: no if n == 4 else GOOD)
+    result = read(ledger, folder, out, one)
     assert (result.answered, result.refused) == (8, 1)
     assert ledger.find(["print-4"])["print-4"].status == "refused"
+
+
+def test_a_refusal_is_believed_by_what_was_asked_in_the_same_way(ledger: AnswerLedger, tmp_path: Path) -> None:
+    folder, no = tmp_path / "batch", (400, {"error": {"message": "no vision"}})
+    good, late = (requests_in(write(ledger, folder, jobs(2, first), settings="good")) for first in (0, 20))
+    bad = requests_in(write(ledger, folder, jobs(12, 30), settings="bad"))
+    assert read(ledger, folder, answered(tmp_path / "1.jsonl", good, lambda _: GOOD)).answered == 2
+    both = [answered(tmp_path / f"{name}.jsonl", rows, lambda _: no) for name, rows in (("2", late), ("3", bad))]
+    with pytest.raises(FatalError, match="no vision"):
+        read(ledger, folder, *both)
+    assert ledger.num_answers("refused") == 2, "in a later run, by settings that were answered"
+    assert len(requests_in(write(ledger, folder, jobs(12, 30), settings="bad"))) == 12
 
 
 def test_lines_of_others_and_cut_lines_are_counted_and_leave_all_as_it_is(ledger: AnswerLedger, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def ask_all(
     price: Price | None = None,
     patience: Patience | None = None,
     waiting: Mapping[str, str] | None = None,
-    new: bool = False,
+    proven: bool | None = None,
 ) -> Asked:
     """Asks about every slice that is not answered in the ledger.
 
@@ -58,7 +58,8 @@ def ask_all(
         price: Of the model; needed by a budget.
         patience: How long to wait for a server in trouble.
         waiting: Places of questions that wait in batch files, by key, beside those that the ledger knows of.
-        new: Whether model or settings have answered nothing yet: refusals are believed once they have.
+        proven: Whether the model answers requests of this kind, so that a refusal is about the slice; None: it does
+            where the ledger has an answer. Until one comes no refusal is believed.
 
     Raises:
         FatalError: No request can be answered, or the server gave no answer for long. What was under way is kept.
@@ -66,7 +67,7 @@ def ask_all(
             replies that came are written again and again for some seconds.
     """
     budget = Budget(budget_usd, price, ledger.spent())
-    asking = _Asking(model, ledger, parse, deliver, budget, patience or Patience(), concurrency, waiting or {}, new)
+    asking = _Asking(model, ledger, parse, deliver, budget, patience or Patience(), concurrency, waiting or {}, proven)
     return asyncio.run(_closing(model, asking.run(iter(jobs))))
 
 
@@ -92,7 +93,7 @@ class _Asking:
         patience: Patience,
         concurrency: int,
         waiting: Mapping[str, str],
-        new: bool,
+        proven: bool | None,
     ) -> None:
         self._ledger, self._parse, self._deliver = ledger, parse, deliver
         self._budget, self._waiting = budget, waiting
@@ -108,7 +109,7 @@ class _Asking:
         self._error: BaseException | None = None
         self._ended = asyncio.Event()
         self._reservations = Reservations(ledger, budget, self._ended, self._exhausted, self._end)
-        self._refusals = Refusals(ledger, self._finish, new=new)
+        self._refusals = Refusals(ledger, self._finish, proven=proven)
         self._sender = Sender(model, self._pace, patience, self._reservations, self._asked, self._ended, self._end)
 
     async def run(self, jobs: Iterator[Job]) -> Asked:
@@ -120,9 +121,9 @@ class _Asking:
             self._end(error)
         await _all_done(tasks)
         self._drawing.shutdown()
-        if self._error is None:
-            await self._refusals.write()
         self._hand_on()
+        if self._error is None:
+            self._error = self._refusals.doubt()
         if self._error is not None:
             raise self._error
         self._asked.cost_usd = (self._budget.spent - self._spent_before) / NANO

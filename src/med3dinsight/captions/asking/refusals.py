@@ -24,12 +24,14 @@ class Refusals:
     Args:
         ledger: Where they are written down for good.
         finish: Told what becomes of a slice.
-        new: Whether requests are of a kind that nothing in the ledger answers: other answers then prove nothing.
+        proven: Whether such requests are answered; None: they are where the ledger has an answer.
     """
 
-    def __init__(self, ledger: AnswerLedger, finish: Callable[[Job, Answer], None], *, new: bool = False) -> None:
+    def __init__(
+        self, ledger: AnswerLedger, finish: Callable[[Job, Answer], None], *, proven: bool | None = None
+    ) -> None:
         self._ledger, self._finish = ledger, finish
-        self._believed = not new and ledger.num_answers("answered") > 0
+        self._believed = ledger.num_answers("answered") > 0 if proven is None else proven
         self._kept: dict[str, tuple[str, list[Job]]] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -48,11 +50,18 @@ class Refusals:
         self._kept[key] = (message, [job])
         if self._believed:
             await self.write()
-        elif len(self._kept) >= ALL_REFUSED:
-            raise FatalError(
-                f"the server refuses every request: {message}",
-                "check the model and the settings of the request; no slice was marked as refused",
-            )
+        elif len(self._kept) >= ALL_REFUSED and (error := self.doubt()) is not None:
+            raise error
+
+    def doubt(self) -> FatalError | None:
+        """Returns the error that all are refused; None where none is, or an answer came."""
+        if self._believed or not self._kept:
+            return None
+        message = next(iter(self._kept.values()))[0]
+        return FatalError(
+            f"the server refuses every request: {message}",
+            "check the model and the settings of the request; no slice was marked as refused",
+        )
 
     def prove(self) -> None:
         """Tells that such requests are answered: what is refused is refused for its own sake."""

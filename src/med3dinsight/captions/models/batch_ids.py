@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS requests (
 CREATE TABLE IF NOT EXISTS prints (fingerprint TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS prints_of ON prints (key);
 CREATE TABLE IF NOT EXISTS files (number INTEGER PRIMARY KEY AUTOINCREMENT);
+CREATE TABLE IF NOT EXISTS lots (file TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS proven (settings TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
@@ -92,11 +94,25 @@ class BatchIds:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._database.close()
 
-    def next_file(self) -> str:
-        """Returns the name of a request file that no other had."""
+    def next_file(self, settings: str) -> str:
+        """Returns the name of a request file that no other had; it will hold questions by these settings."""
         with sqlite_errors(self.path, _DAMAGED), self._database:
             number = self._database.execute("INSERT INTO files DEFAULT VALUES").lastrowid
-        return f"requests-{number:04d}.jsonl"
+            name = f"requests-{number:04d}.jsonl"
+            self._database.execute("INSERT INTO lots VALUES (?,?)", (name, settings))
+        return name
+
+    def prove(self, files: Iterable[str]) -> None:
+        """Tells that questions of some files were answered: their settings are no reason to refuse."""
+        query = "INSERT OR IGNORE INTO proven SELECT settings FROM lots WHERE file = ?"
+        with sqlite_errors(self.path, _DAMAGED), self._database:
+            self._database.executemany(query, [(file,) for file in files])
+
+    def is_proven(self, file: str) -> bool:
+        """Whether a question by the settings of a file was ever answered."""
+        query = "SELECT 1 FROM lots JOIN proven USING (settings) WHERE file = ?"
+        with sqlite_errors(self.path, _DAMAGED):
+            return self._database.execute(query, (file,)).fetchone() is not None
 
     def add_draft(self, request: BatchRequest, fingerprint: str) -> None:
         """Adds a request whose file is being written, and the slice that it is about; durable with the next `keep`."""

@@ -15,7 +15,6 @@ from ..asking.budget import Budget
 from ..asking.chat import ChatReply, RefusedError
 from ..asking.jobs import Description, Job
 from ..asking.reading import REFUSED, judge
-from ..asking.refusals import ALL_REFUSED
 from .batch_ids import BatchIds, BatchRequest
 from .batch_lines import BatchLine, read_line
 
@@ -49,7 +48,6 @@ def read_batch(
     parse: Callable[[str], Description],
     budget: Budget,
     same_again: bool = False,
-    new: bool = False,
 ) -> BatchRead:
     """Reads output and error files of batches into the answer ledger; reading a file again changes nothing.
 
@@ -60,11 +58,11 @@ def read_batch(
         parse: Reads an answer.
         budget: Knows the price.
         same_again: Whether questions were asked at temperature 0: an answer that was cut is not asked for again.
-        new: Whether model or settings have answered nothing yet: refusals are believed once they have.
 
     Raises:
         InputError: A file cannot be read.
-        FatalError: Everything was refused; no slice is marked as refused.
+        FatalError: All that was ever asked by some settings was refused; no slice is marked as refused, and the
+            questions wait no more.
     """
     read = BatchRead()
     refused: list[tuple[BatchRequest, str]] = []
@@ -84,8 +82,9 @@ def read_batch(
                     done[request.custom_id] = request
             for wait in waits:
                 wait.result()
+            ids.prove({one.file for one in done.values() if _is_answered(ledger, one.key)})
             ids.close_requests(done.values())
-        _refuse(refused, ids, ledger, read, new)
+        _refuse(refused, ids, ledger, read)
     return read
 
 
@@ -119,24 +118,32 @@ def _settle(
     return [ledger.settle(request.reservation, request.key, paid, answer, ids.prints(request.key))]
 
 
-def _refuse(
-    refused: list[tuple[BatchRequest, str]], ids: BatchIds, ledger: AnswerLedger, read: BatchRead, new: bool
-) -> None:
-    """Believes refusals only where something was answered: else the request is at fault, not the slice."""
-    answered = read.answered if new else ledger.num_answers("answered")
-    if len(refused) >= ALL_REFUSED and not answered:
-        raise FatalError(
-            f"the batch was refused as a whole: {refused[0][1]}",
-            "check the model and the settings; no slice was marked as refused",
-        )
+def _is_answered(ledger: AnswerLedger, key: str) -> bool:
+    answer = ledger.answer(key)
+    return answer is not None and answer.status == "answered"
+
+
+def _refuse(refused: list[tuple[BatchRequest, str]], ids: BatchIds, ledger: AnswerLedger, read: BatchRead) -> None:
+    """Believes refusals where the same settings were answered: else they are at fault, not the slice."""
+    proven = {file: ids.is_proven(file) for file in {request.file for request, _ in refused}}
     waits = []
     for request, message in refused:
-        waits.append(ledger.settle(request.reservation, request.key, Paid(message), REFUSED, ids.prints(request.key)))
-        read.refused += 1
-        read.problems[message] += 1
+        if proven[request.file]:
+            paid, prints = Paid(message), ids.prints(request.key)
+            waits.append(ledger.settle(request.reservation, request.key, paid, REFUSED, prints))
+            read.refused += 1
+            read.problems[message] += 1
+        else:
+            waits.append(ledger.release(request.reservation))
     for wait in waits:
         wait.result()
     ids.close_requests(request for request, _ in refused)
+    doubtful = [message for request, message in refused if not proven[request.file]]
+    if doubtful:
+        raise FatalError(
+            f"the batch was refused as a whole: {doubtful[0]}",
+            "check the model and the settings; no slice was marked as refused: the next files ask about them anew",
+        )
 
 
 def _lines(files: Sequence[Path]) -> Iterator[BatchLine]:

@@ -45,9 +45,10 @@ def recover_all(ledger: AnswerLedger, asked: Path) -> None:
         asked: The workspace's ``asked`` folder.
     """
     folders = {path.parent.name for path in asked.glob(f"*/{NAME}")}
-    for name in sorted(folders):
-        with BatchIds(asked / name) as ids:
-            recover(ids, ledger, asked / name)
+    # First, so that the questions of a folder that has another name now wait there.
     gone = ledger.waiting_places().keys() - folders
     if gone:
         ledger.withdraw([key for key, place in ledger.waiting_keys().items() if place in gone], paid=True).result()
+    for name in sorted(folders):
+        with BatchIds(asked / name) as ids:
+            recover(ids, ledger, asked / name)

@@ -55,6 +55,7 @@ def write_batch(
     folder: Path,
     *,
     budget: Budget,
+    settings: str = "",
     log: Callable[[str, int], None] | None = None,
     most_requests: int = MOST_REQUESTS,
     most_bytes: int = MOST_BYTES,
@@ -66,6 +67,7 @@ def write_batch(
         ledger: Of answers.
         folder: For the files.
         budget: Whatever it cannot take is left out.
+        settings: Name of all that the questions share: model, prompt, parameters.
         log: Told key and bytes of each question before it is written.
         most_requests: Of one file.
         most_bytes: Of one file.
@@ -76,7 +78,7 @@ def write_batch(
     """
     with BatchIds(folder) as ids:
         recover(ids, ledger, folder)
-        return _Writing(ids, ledger, folder, budget, log, (most_requests, most_bytes)).write(jobs)
+        return _Writing(ids, ledger, folder, budget, settings, log, (most_requests, most_bytes)).write(jobs)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class _Writing:
         ledger: AnswerLedger,
         folder: Path,
         budget: Budget,
+        settings: str,
         log: Callable[[str, int], None] | None,
         limits: tuple[int, int],
     ) -> None:
@@ -102,13 +105,13 @@ class _Writing:
         self._most_requests, self._most_bytes = limits
         self._written = BatchWritten()
         self._held: _Question | None = None
-        self._log = log
+        self._log, self._settings = log, settings
 
     def write(self, jobs: Iterable[Job]) -> BatchWritten:
         questions = self._new(jobs)
         while (first := self._held or next(questions, None)) is not None:
             self._held = None
-            name = self._ids.next_file()
+            name = self._ids.next_file(self._settings)
             with replacing(self._folder / name) as temporary, temporary.open("wb") as file:
                 self._fill(file, name, first, questions)
             self._ids.publish(name)

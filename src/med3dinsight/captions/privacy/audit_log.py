@@ -148,9 +148,13 @@ class AuditLog:
 
     def _write(self, line: bytes) -> None:
         rest = memoryview((b"\n" if self._torn else b"") + line + b"\n")
-        self._end = -1  # where writing breaks off, the next one looks
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
+        before, self._end = os.fstat(self._file).st_size, -1  # where writing breaks off, the next one looks
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        except OSError:
+            os.ftruncate(self._file, before)
+            raise
         self._torn, self._end = False, os.fstat(self._file).st_size
 
 

@@ -77,6 +77,19 @@ def test_few_refusals_are_not_believed_either_where_nothing_was_answered(tmp_pat
     assert proven.refused == 3
 
 
+def test_refusals_before_a_known_answer_are_written_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(body: Mapping[str, Any]) -> ChatReply:
+        raise RefusedError("400: content")
+
+    monkeypatch.setattr("med3dinsight.captions.asking.asking._CHUNK", 2)
+    books = Books()
+    ask(tmp_path, FaultyModel(), iter([Job("known", "known", lambda: body_about("known"))]), books)
+    refused = [Job(f"t{n}", f"other-{n}", lambda n=n: body_about(f"other {n}")) for n in range(6)]
+    known = Job("known", "known", lambda: body_about("known"))
+    asked = ask(tmp_path, FaultyModel(answers=refuses), iter([*refused, known]), books, concurrency=1, proven=False)
+    assert (asked.refused, asked.answered, asked.left) == (6, 1, 0)
+
+
 def test_answers_to_other_questions_do_not_prove_that_a_refusal_is_about_the_slice(tmp_path: Path) -> None:
     def refuses(body: Mapping[str, Any]) -> ChatReply:
         raise RefusedError("400: no such model")

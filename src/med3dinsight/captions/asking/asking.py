@@ -121,9 +121,11 @@ class _Asking:
             self._end(error)
         await _all_done(tasks)
         self._drawing.shutdown()
-        self._hand_on()
         if self._error is None:
             self._error = self._refusals.doubt()
+        if self._error is None:
+            await self._refusals.write()
+        self._hand_on()
         if self._error is not None:
             raise self._error
         self._asked.cost_usd = (self._budget.spent - self._spent_before) / NANO
